@@ -1,0 +1,112 @@
+package arch
+
+// A rule says what a package may import, besides the standard library. Names
+// end in "/..." for a package and all below it. Tests of a package may import
+// anything of ours, and testLibraries.
+type rule struct {
+	pkg    string
+	ours   []string
+	theirs []string
+	why    string
+}
+
+const (
+	grpc      = "google.golang.org/grpc/..."
+	protobuf  = "google.golang.org/protobuf/..."
+	rpcDetail = "google.golang.org/genproto/googleapis/rpc/..."
+	sys       = "golang.org/x/sys/unix"
+	yaml      = "go.yaml.in/yaml/v3"
+	cobra     = "github.com/spf13/cobra/..."
+)
+
+var testLibraries = []string{
+	"pgregory.net/rapid",
+	"github.com/google/go-cmp/...",
+	"go.uber.org/goleak",
+	"github.com/rogpeppe/go-internal/...",
+}
+
+// netlinkOnlyIn are the doors to the kernel. Their tests are no exception.
+var netlinkOnlyIn = []string{"netcfg/kernel", "test/..."}
+
+var netlinkLibraries = []string{
+	"github.com/vishvananda/netlink/...",
+	"github.com/vishvananda/netns",
+	"github.com/mdlayher/netlink/...",
+	"github.com/mdlayher/genetlink",
+	"github.com/mdlayher/ethtool",
+}
+
+// table is the house, from the ground up: a package imports what stands above it
+// here, and only that which its line names.
+var table = []rule{
+	{
+		pkg: "netcfg",
+		why: "the words lie at the bottom and know nobody",
+	}, {
+		pkg: "netcfg/codec", ours: []string{"netcfg"}, theirs: []string{yaml},
+		why: "turns text into words and back",
+	}, {
+		pkg: "netcfg/state", ours: []string{"netcfg"},
+		why: "observed values, no way to observe",
+	}, {
+		pkg: "netcfg/plan", ours: []string{"netcfg", "netcfg/state"},
+		why: "a plan is a value: deciding touches nothing",
+	}, {
+		pkg: "netcfg/converge", ours: []string{"netcfg", "netcfg/state", "netcfg/plan"},
+		why: "acts through an interface, so that the same loop runs on a fake kernel",
+	}, {
+		pkg: "netcfg/kernel", ours: []string{"netcfg", "netcfg/state", "netcfg/plan"},
+		theirs: append([]string{sys}, netlinkLibraries...),
+		why:    "the only door to netlink",
+	}, {
+		pkg: "netcfg/kerneltest", ours: []string{"netcfg/..."},
+		theirs: testLibraries,
+		why:    "the fake kernel and the contract that fake and real one pass",
+	}, {
+		pkg: "proto/hostnic/v1", theirs: []string{grpc, protobuf, rpcDetail},
+		why: "generated",
+	}, {
+		pkg: "agent/store", ours: []string{"netcfg"}, theirs: []string{sys},
+		why: "the only writer of files",
+	}, {
+		pkg: "agent/dhcp", ours: []string{"netcfg"},
+		theirs: []string{sys, "github.com/insomniacslk/dhcp/...", "github.com/mdlayher/packet"},
+		why:    "makes leases, never touches links",
+	}, {
+		pkg: "agent/inventory", ours: []string{"netcfg", "netcfg/state"},
+		why: "the one eye for clients",
+	}, {
+		pkg:  "agent/engine",
+		ours: []string{"netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan", "netcfg/converge", "agent/store"},
+		why:  "decides on values; the kernel comes in as an interface",
+	}, {
+		pkg: "agent/server",
+		ours: []string{
+			"proto/hostnic/v1", "agent/engine", "agent/inventory",
+			"netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan",
+		},
+		theirs: []string{grpc, protobuf, rpcDetail, sys},
+		why:    "translates between API and Go, decides nothing",
+	}, {
+		pkg:  "agent",
+		ours: []string{"agent/...", "netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan", "netcfg/converge", "netcfg/kernel"},
+		theirs: []string{
+			"golang.org/x/sync/...", "github.com/coreos/go-systemd/v22/...", sys, grpc, yaml,
+		},
+		why: "puts everything together",
+	}, {
+		pkg: "cmd/hostnicd", ours: []string{"agent"}, theirs: []string{cobra, sys},
+		why: "flags and wiring",
+	}, {
+		pkg: "cmd/agentctl", ours: []string{"proto/hostnic/v1"},
+		theirs: []string{
+			cobra, yaml, grpc, protobuf, rpcDetail,
+			"github.com/jedib0t/go-pretty/v6/...", "golang.org/x/term",
+		},
+		why: "uses the public API and nothing else",
+	}, {
+		pkg: "test/...", ours: []string{"..."}, theirs: []string{"..."},
+		why: "tests the whole",
+	},
+}

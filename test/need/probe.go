@@ -1,0 +1,136 @@
+package need
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/test/netns"
+)
+
+func root() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	if data[0].Effective&(1<<unix.CAP_NET_ADMIN) == 0 {
+		return errors.New("no CAP_NET_ADMIN")
+	}
+	return nil
+}
+
+func inScratch(probe func() error) func() error {
+	return func() error {
+		return netns.Scratch(func() error {
+			if probe == nil {
+				return nil
+			}
+			return probe()
+		})
+	}
+}
+
+// add makes the link and looks whether the kernel has made what was asked for.
+func add(link netlink.Link) (netlink.Link, error) {
+	if err := netlink.LinkAdd(link); err != nil {
+		return nil, err
+	}
+	made, err := netlink.LinkByName(link.Attrs().Name)
+	if err != nil {
+		return nil, err
+	}
+	if made.Type() != link.Type() {
+		return nil, fmt.Errorf("asked for %s, got %s", link.Type(), made.Type())
+	}
+	return made, nil
+}
+
+func named(name string) netlink.LinkAttrs { return netlink.LinkAttrs{Name: name} }
+
+func veth() error {
+	_, err := add(&netlink.Veth{LinkAttrs: named("v0"), PeerName: "v1"})
+	return err
+}
+
+func dummy() error {
+	_, err := add(&netlink.Dummy{LinkAttrs: named("d0")})
+	return err
+}
+
+func bond() error {
+	_, err := add(netlink.NewLinkBond(named("b0")))
+	return err
+}
+
+func lacp() error {
+	want := netlink.NewLinkBond(named("b0"))
+	want.Mode = netlink.BOND_MODE_802_3AD
+	want.LacpRate = netlink.BOND_LACP_RATE_FAST
+	made, err := add(want)
+	if err != nil {
+		return err
+	}
+	if got, ok := made.(*netlink.Bond); !ok || got.Mode != want.Mode || got.LacpRate != want.LacpRate {
+		return fmt.Errorf("asked for 802.3ad and lacp_rate fast, got %T", made)
+	}
+	return nil
+}
+
+func vlan() error {
+	parent, err := add(&netlink.Veth{LinkAttrs: named("v0"), PeerName: "v1"})
+	if err != nil {
+		return fmt.Errorf("veth: %w", err)
+	}
+	attrs := named("v0.5")
+	attrs.ParentIndex = parent.Attrs().Index
+	made, err := add(&netlink.Vlan{LinkAttrs: attrs, VlanId: 5})
+	if err != nil {
+		return err
+	}
+	if got, ok := made.(*netlink.Vlan); !ok || got.VlanId != 5 {
+		return fmt.Errorf("asked for VLAN 5, got %T", made)
+	}
+	return nil
+}
+
+func bridge() error {
+	br, err := add(&netlink.Bridge{LinkAttrs: named("br0")})
+	if err != nil {
+		return err
+	}
+	port, err := add(&netlink.Veth{LinkAttrs: named("v0"), PeerName: "v1"})
+	if err != nil {
+		return fmt.Errorf("veth: %w", err)
+	}
+	return netlink.LinkSetMaster(port, br)
+}
+
+func ipv6() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return err
+	}
+	address := &net.IPNet{IP: net.ParseIP("2001:db8::1"), Mask: net.CIDRMask(128, 128)}
+	return netlink.AddrAdd(lo, &netlink.Addr{IPNet: address})
+}
+
+func tun() error {
+	_, err := add(&netlink.Tuntap{LinkAttrs: named("t0"), Mode: netlink.TUNTAP_MODE_TAP})
+	return err
+}
+
+func netem() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	attrs := netlink.QdiscAttrs{LinkIndex: lo.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT}
+	return netlink.QdiscAdd(netlink.NewNetem(attrs, netlink.NetemQdiscAttrs{Latency: 1000}))
+}
