@@ -1,0 +1,93 @@
+package codec
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/hostnic/hostnic/netcfg"
+)
+
+// The limits of a document. They are far above what a host needs and low enough
+// that a hostile document costs little.
+const (
+	// MaxDocument is the size in bytes.
+	MaxDocument = 4 << 20
+	// MaxDepth is how deep objects, lists and elements may nest.
+	MaxDepth = 32
+	// MaxNics is the number of NICs.
+	MaxNics = 1024
+	// maxValues is the number of values of all kinds, which bounds memory.
+	maxValues = 1 << 18
+)
+
+var byteOrderMark = []byte("\ufeff")
+
+// Decode reads a document. The error is netcfg.Problems: all problems that could
+// be told apart, in the order of the text; the Document is then empty. Empty
+// text is an empty Document. Decode keeps nothing of data and may be called from
+// any goroutine.
+//
+// Document.Lines holds the line of every field that was read. A NIC goes by its
+// name, its id or, without either, its index: host_nics[bond0].mtu.
+func Decode(data []byte, format Format) (netcfg.Document, error) {
+	d := decoder{lines: map[string]int{}}
+	doc := d.read(data, format)
+	if err := d.problems.inOrder().Err(); err != nil {
+		return netcfg.Document{}, err
+	}
+	doc.Lines, doc.Warnings = d.lines, d.warnings.inOrder()
+	return doc, nil
+}
+
+func (d *decoder) read(data []byte, format Format) (doc netcfg.Document) {
+	if !d.plausible(data) {
+		return doc
+	}
+	data = bytes.TrimPrefix(data, byteOrderMark)
+	if len(bytes.TrimSpace(data)) == 0 {
+		return doc
+	}
+	if format == Auto {
+		format = sniff(data)
+	}
+	switch format {
+	case YAML:
+		return d.document(parseYAML(data, &d.report))
+	case JSON:
+		return d.document(parseJSON(data, &d.report))
+	case XML:
+		return d.document(parseXML(data, &d.report))
+	}
+	d.refuse(netcfg.Problem{Rule: ruleSyntax, Found: format.String(), Allowed: "yaml, json, xml",
+		Message: "there is no such format of documents"})
+	return doc
+}
+
+// plausible refuses what is not text at all, before a parser sees it. What it
+// finds it tells once: the rest of a binary file is not worth a line each.
+func (d *decoder) plausible(data []byte) bool {
+	if len(data) > MaxDocument {
+		d.refuse(netcfg.Problem{Rule: ruleTooLarge, Found: fmt.Sprintf("%d bytes", len(data)),
+			Allowed: fmt.Sprintf("up to %d bytes", MaxDocument),
+			Message: "the document is too large; split it and stage the parts one after the other"})
+		return false
+	}
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		invalid := r == utf8.RuneError && size == 1
+		control := r < 0x20 && r != '\n' && r != '\r' && r != '\t' || r == 0x7f
+		if invalid || control {
+			line, column := newCursor(data).at(i)
+			what := fmt.Sprintf("the control character %U", r)
+			if invalid {
+				what = fmt.Sprintf("the byte 0x%02x, which is not UTF-8", data[i])
+			}
+			d.refuse(netcfg.Problem{Rule: ruleText, Found: string(data[i : i+size]), Allowed: "text in UTF-8",
+				Message: "the document holds " + what + "; save it as plain UTF-8 text", Line: line, Column: column})
+			return false
+		}
+		i += size
+	}
+	return true
+}
