@@ -1,0 +1,194 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// maxRounds bounds how often a converge looks again. One round does the work and
+// the next finds nothing to do; more are needed only where the kernel did
+// something by itself, or somebody else changed the host in between.
+const maxRounds = 5
+
+// Target is where to converge to.
+type Target struct {
+	Config netcfg.Config
+	Memory plan.Memory
+	// Lenient makes missing NICs wait, and takes out what does not fit this host
+	// instead of refusing the whole; see plan.Input.
+	Lenient bool
+	// Known and Before are those of plan.Input.
+	Known  map[string]bool
+	Before *state.Snapshot
+	// Begin is called once, before the first write, with what will be done. An
+	// error stops the converge with nothing written. It may be nil.
+	Begin func(plan.Intent, plan.Plan, state.Snapshot) error
+	// Progress is called before each phase; it may be nil.
+	Progress func(plan.Phase)
+}
+
+// Report is the outcome of a converge.
+type Report struct {
+	// Before is the first look, After the last, and Intent what the last was
+	// compared with.
+	Intent        plan.Intent
+	Before, After state.Snapshot
+	// Plan is what the first look asked for.
+	Plan plan.Plan
+	// Wrote says whether anything was sent to the kernel.
+	Wrote bool
+	// Drift is what is not as wanted; empty when Err is nil.
+	Drift []plan.Drift
+}
+
+// NotReachedError says that the kernel took every operation, and still the host
+// is not as wanted.
+type NotReachedError struct{ Drift []plan.Drift }
+
+// Error lists the first differences.
+func (e *NotReachedError) Error() string {
+	var lines []string
+	for i, d := range e.Drift {
+		if i == 8 {
+			lines = append(lines, fmt.Sprintf("and %d more", len(e.Drift)-i))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s: wanted %q, is %q", d.Field, d.Wanted, d.Actual))
+	}
+	if len(lines) == 0 {
+		return "the host does not settle: every look finds something to do"
+	}
+	return "the kernel took every operation, but the host is not as wanted: " + strings.Join(lines, "; ")
+}
+
+// Run brings the host to the target: look, plan, apply, look again, until a fresh
+// look finds nothing to do and Check agrees. It returns nil only then. The error
+// is netcfg.Problems when the target does not fit this host (nothing was written
+// then, unless the host changed in the middle), a joined *plan.OpError when the
+// kernel refused, or *NotReachedError. The report is valid in every case.
+func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
+	var rep Report
+	var refused error
+	memory := t.Memory
+	for round := range maxRounds {
+		s, err := k.Snapshot(ctx)
+		if err != nil {
+			return rep, errors.Join(refused, fmt.Errorf("look at the host: %w", err))
+		}
+		intent, problems := resolve(t, s, memory)
+		rep.Intent, rep.After = intent, s
+		if round == 0 {
+			rep.Before = s
+		}
+		if len(problems) > 0 {
+			return rep, errors.Join(refused, problems)
+		}
+		p := plan.Build(intent, s)
+		rep.Drift = plan.Check(intent, s)
+		if round == 0 {
+			rep.Plan = p
+		}
+		if p.Empty() {
+			return rep, settled(rep.Drift, refused)
+		}
+		if round == 0 && t.Begin != nil {
+			if err := t.Begin(intent, p, s); err != nil {
+				return rep, err
+			}
+		}
+		memory = intent.Memory
+		rep.Wrote = true
+		refused = apply(ctx, k, p, t.Progress)
+		if refused != nil && !worthAnotherLook(refused) {
+			return rep, refused
+		}
+	}
+	if refused != nil {
+		return rep, refused
+	}
+	return rep, &NotReachedError{rep.Drift}
+}
+
+// resolve finds an intent that fits the host. A lenient one gives up what does not
+// fit and reports it as waiting.
+func resolve(t Target, s state.Snapshot, memory plan.Memory) (plan.Intent, netcfg.Problems) {
+	var waiting []plan.Waiting
+	in := plan.Input{Config: t.Config, Snapshot: s, Memory: memory, Lenient: t.Lenient, Known: t.Known, Before: t.Before}
+	for {
+		intent, problems := plan.Resolve(in)
+		if len(problems) == 0 || !t.Lenient {
+			intent.Waiting = append(intent.Waiting, waiting...)
+			return intent, problems
+		}
+		config, more, ok := prune(in.Config, problems)
+		if !ok {
+			return intent, problems
+		}
+		in.Config, waiting = config, append(waiting, more...)
+		in.Leave = map[string]bool{}
+		for _, w := range waiting {
+			in.Leave[w.Nic] = true
+		}
+	}
+}
+
+func settled(drift []plan.Drift, refused error) error {
+	if len(drift) == 0 {
+		return nil
+	}
+	if refused != nil {
+		return refused
+	}
+	return &NotReachedError{drift}
+}
+
+func apply(ctx context.Context, k Kernel, p plan.Plan, progress func(plan.Phase)) error {
+	for _, phase := range p.Phases {
+		if progress != nil {
+			progress(phase)
+		}
+		if err := k.Apply(ctx, phase.Ops); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// worthAnotherLook is true when every refusal says that the host was not as it
+// looked: a link that vanished or appeared. A fresh look then decides.
+func worthAnotherLook(err error) bool {
+	var one *plan.OpError
+	if !errors.As(err, &one) {
+		return false
+	}
+	for _, e := range opErrors(err) {
+		switch e.Kind {
+		case plan.Absent, plan.Present, plan.Busy:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// opErrors takes a joined error apart.
+func opErrors(err error) []*plan.OpError {
+	var one *plan.OpError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []*plan.OpError
+		for _, e := range joined.Unwrap() {
+			out = append(out, opErrors(e)...)
+		}
+		return out
+	}
+	if errors.As(err, &one) {
+		return []*plan.OpError{one}
+	}
+	return nil
+}

@@ -1,0 +1,329 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Plan is what is to be done, in order. The operations of one phase may be sent
+// together; a phase begins when the one before it has been acknowledged.
+type Plan struct {
+	Phases   []Phase
+	Forecast []Forecast
+}
+
+// Phase is a step of a plan with a name for progress.
+type Phase struct {
+	Name string
+	Ops  []Op
+}
+
+// Forecast is what a plan does to the traffic of one link.
+type Forecast struct {
+	Nic string
+	// Disruption is its word, or "removed".
+	Disruption string
+	Reason     string
+}
+
+// Ops are all operations in order.
+func (p Plan) Ops() []Op {
+	var out []Op
+	for _, ph := range p.Phases {
+		out = append(out, ph.Ops...)
+	}
+	return out
+}
+
+// Empty is true of a plan that does nothing.
+func (p Plan) Empty() bool { return len(p.Phases) == 0 }
+
+// Build works out the operations that lead from a snapshot to an intent. Each
+// phase compares what is wanted with what the phases before it leave, so that
+// whatever an earlier operation costs by the way (addresses of a bounced link,
+// secondaries of a removed address) is put back by a later one. What somebody
+// else owns on links that stay is kept or put back as it was.
+func Build(in Intent, s state.Snapshot) Plan {
+	b := &builder{in: in, before: s, now: newModel(s), touched: map[int]bounce{}}
+	b.keep()
+	for _, base := range in.Memory.Baseline {
+		if l := s.Link(base.Link.Index); l != nil && l.Master != 0 {
+			b.now.formerMTU[l.Index] = base.Link.MTU
+		}
+	}
+	for _, phase := range []struct {
+		name string
+		run  func()
+	}{
+		{"remove routes", b.routesOut},
+		{"remove addresses", b.addressesOut},
+		{"remove links", b.linksOut},
+		{"release slaves", b.release},
+		{"lower MTU", b.lowerMTU},
+		{"bonds", b.bonds},
+		{"enslave", b.enslave},
+		{"NICs and bonds up", b.basesUp},
+		{"VLANs", b.vlans},
+		{"VLANs up", b.vlansUp},
+		{"addresses", b.addressesIn},
+		{"routes", b.routesIn},
+		{"links down", b.downs},
+	} {
+		b.ops = nil
+		phase.run()
+		if len(b.ops) > 0 {
+			b.plan.Phases = append(b.plan.Phases, Phase{phase.name, b.ops})
+		}
+	}
+	b.forecast()
+	return b.plan
+}
+
+type builder struct {
+	in     Intent
+	before state.Snapshot
+	now    *model
+	ops    []Op
+	plan   Plan
+
+	keptAddrs  []state.Address
+	keptRoutes []state.Route
+	// touched are links whose traffic is interrupted, by index.
+	touched map[int]bounce
+}
+
+type bounce struct {
+	class  Disruption
+	reason string
+}
+
+// do adds an operation and lets it take effect on what later phases see.
+func (b *builder) do(op Op) {
+	b.ops = append(b.ops, op)
+	b.now.do(op)
+}
+
+// disrupt notes that a link that was there loses traffic, and with it the VLANs
+// above.
+func (b *builder) disrupt(index int, class Disruption, reason string) {
+	if have, ok := b.touched[index]; !ok || have.class < class {
+		b.touched[index] = bounce{class, reason}
+	}
+	for _, c := range b.now.children[index] {
+		b.disrupt(c, LinkDown, "its base interface "+b.now.links[index].Name+" goes down for a moment")
+	}
+}
+
+// keep notes what others have put onto links that stay.
+func (b *builder) keep() {
+	leaves := map[int]bool{}
+	goneAddress, goneRoute := map[addressKey]bool{}, map[routeKey]bool{}
+	for _, a := range b.in.GoneAddresses {
+		goneAddress[keyOf(a)] = true
+	}
+	for _, r := range b.in.GoneRoutes {
+		goneRoute[keyOfRoute(r)] = true
+	}
+	for _, i := range b.in.GoneLinks {
+		leaves[i] = true
+	}
+	for _, l := range b.in.Links {
+		leaves[l.Index] = leaves[l.Index] || l.NoAddresses
+	}
+	for _, a := range b.before.Addresses {
+		if !leaves[a.Link] && !goneAddress[keyOf(a)] && !a.LinkLocal() && a.Flags&transient == 0 {
+			b.keptAddrs = append(b.keptAddrs, a)
+		}
+	}
+	for _, r := range b.before.Routes {
+		if r.Link != 0 && !leaves[r.Link] && !goneRoute[keyOfRoute(r)] && r.Protocol != state.ProtocolKernel && r.Protocol != state.ProtocolRA {
+			b.keptRoutes = append(b.keptRoutes, r)
+		}
+	}
+}
+
+// transient are IFA_F_TEMPORARY and IFA_F_MANAGETEMPADDR: addresses that the
+// kernel makes from router advertisements and makes again.
+const transient = 0x01 | 0x100
+
+func (b *builder) routesOut() {
+	for _, r := range b.in.GoneRoutes {
+		if b.replacedInPlace(r) {
+			continue
+		}
+		b.do(Op{Action: RouteDel, Index: r.Link, Name: b.name(r.Link), Route: r})
+	}
+}
+
+// replacedInPlace is true of a route of ours that another of ours takes the place
+// of, in one request and without a gap.
+func (b *builder) replacedInPlace(old state.Route) bool {
+	return slices.ContainsFunc(b.in.Routes, func(w Route) bool { return takesPlace(w.Route, old) })
+}
+
+func (b *builder) name(index int) string {
+	if l := b.now.links[index]; l != nil {
+		return l.Name
+	}
+	return ""
+}
+
+// addressesOut takes off what goes, and what stands before an address that has to
+// come first: the kernel's order of IPv4 addresses tells which one is primary.
+func (b *builder) addressesOut() {
+	for _, a := range b.in.GoneAddresses {
+		b.removeAddress(a, "")
+	}
+	for _, l := range b.in.Links {
+		for _, a := range outOfOrder(b.now.addrs[l.Index], l.Addresses) {
+			b.removeAddress(a, "to come back in the order of the document")
+		}
+	}
+}
+
+// removeAddress leaves out what the kernel has taken along already.
+func (b *builder) removeAddress(a state.Address, why string) {
+	if slices.ContainsFunc(b.now.addrs[a.Link], func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+		b.do(Op{Action: AddrDel, Index: a.Link, Name: b.name(a.Link), Address: a, Why: why})
+	}
+}
+
+// outOfOrder are the present IPv4 addresses that stand where a wanted one of the
+// same subnet has to come before them.
+func outOfOrder(have, want []state.Address) []state.Address {
+	var out []state.Address
+	missing := map[string]bool{} // subnets with a wanted address that is not there, or goes
+	last := map[string]int{}
+	for _, w := range want {
+		if !w.Prefix.Addr().Is4() {
+			continue
+		}
+		subnet := w.Prefix.Masked().String()
+		i := slices.IndexFunc(have, func(h state.Address) bool { return h.Prefix == w.Prefix })
+		before, seen := last[subnet]
+		if i >= 0 && (missing[subnet] || seen && i < before) {
+			out = append(out, have[i])
+			missing[subnet] = true
+			continue
+		}
+		if i < 0 {
+			missing[subnet] = true
+			continue
+		}
+		last[subnet] = i
+	}
+	return out
+}
+
+func (b *builder) addressesIn() {
+	for _, l := range b.in.Links {
+		for _, a := range l.Addresses {
+			b.addAddress(l.Index, a, "")
+		}
+	}
+	for _, a := range b.keptAddrs {
+		b.addAddress(a.Link, a, "was lost with the link, somebody else's")
+	}
+}
+
+func (b *builder) addAddress(index int, a state.Address, why string) {
+	if b.now.links[index] == nil || slices.ContainsFunc(b.now.addrs[index], func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+		return
+	}
+	a.Link = index
+	a.Flags &^= state.FlagSecondary | state.FlagTentative | state.FlagDADFailed
+	b.do(Op{Action: AddrAdd, Index: index, Name: b.name(index), Address: a, Why: why})
+}
+
+func (b *builder) routesIn() {
+	there := map[routeKey]bool{}
+	for _, list := range b.now.routes {
+		for _, r := range list {
+			there[keyOfRoute(r)] = true
+		}
+	}
+	add := func(r state.Route, action Action, why string) {
+		l := b.now.links[r.Link]
+		if l == nil || !l.AdminUp || there[keyOfRoute(r)] {
+			return
+		}
+		there[keyOfRoute(r)] = true
+		b.do(Op{Action: action, Index: r.Link, Name: l.Name, Route: r, Why: why})
+	}
+	for _, w := range b.in.Routes {
+		action := RouteAdd
+		if slices.ContainsFunc(b.in.GoneRoutes, func(old state.Route) bool { return b.present(old) && takesPlace(w.Route, old) }) {
+			action = RouteReplace
+		}
+		add(w.Route, action, "")
+	}
+	for _, r := range b.keptRoutes {
+		add(r, RouteAdd, "was lost with the link, somebody else's")
+	}
+}
+
+func (b *builder) present(r state.Route) bool {
+	return slices.ContainsFunc(b.now.routes[r.Link], func(have state.Route) bool { return sameRoute(have, r) })
+}
+
+// takesPlace is true of routes that the kernel keeps only one of.
+func takesPlace(w, old state.Route) bool {
+	return w.Table == old.Table && w.Dst == old.Dst && w.Metric == old.Metric
+}
+
+// addressKey and routeKey are identity as the kernel sees it.
+type addressKey struct {
+	link   int
+	prefix netip.Prefix
+}
+
+type routeKey struct {
+	table, link int
+	dst         netip.Prefix
+	gateway     netip.Addr
+	metric      uint32
+}
+
+func keyOf(a state.Address) addressKey { return addressKey{a.Link, a.Prefix} }
+
+func keyOfRoute(r state.Route) routeKey {
+	return routeKey{r.Table, r.Link, r.Dst, r.Gateway, r.Metric}
+}
+
+// downs lets go of links that were found down. It is last, so that nothing that
+// needs them up comes after it.
+func (b *builder) downs() {
+	for _, l := range b.in.Links {
+		if have := b.now.links[l.Index]; have != nil && !l.Up && have.AdminUp && l.Master == 0 {
+			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, Up: no(), Why: "was down when it was found"})
+		}
+	}
+}
+
+// forecast tells which links that carry something are interrupted. A link that
+// was down or is new has nothing to lose.
+func (b *builder) forecast() {
+	recreated := map[string]bool{}
+	for _, w := range b.in.Links {
+		recreated[w.Name] = w.New && w.Replaces != 0
+	}
+	for _, l := range b.before.Links {
+		after, hit := b.now.links[l.Index], b.touched[l.Index]
+		switch {
+		case after == nil && recreated[l.Name]:
+			b.plan.Forecast = append(b.plan.Forecast, Forecast{l.Name, Recreated.String(), "its kind, its base interface or its id changes"})
+		case after == nil:
+			b.plan.Forecast = append(b.plan.Forecast, Forecast{l.Name, "removed", ""})
+		case hit.class != Live && l.AdminUp:
+			b.plan.Forecast = append(b.plan.Forecast, Forecast{l.Name, hit.class.String(), hit.reason})
+		}
+	}
+}
+
+func yes() *bool { v := true; return &v }
+func no() *bool  { v := false; return &v }
+
+func isVLAN(l Link) bool { return l.Kind == netcfg.KindVLAN }

@@ -1,0 +1,212 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Check compares an intent with a fresh snapshot, field by field. It knows
+// nothing of Build, so that a planner that is blind to something does not also
+// declare it done. Drift found by Check is what a converge has to mend.
+func Check(in Intent, s state.Snapshot) []Drift {
+	c := &checker{snapshot: s, byIndex: map[int]*state.Link{}, byName: map[string]*state.Link{},
+		addrs: map[int][]state.Address{}, routes: map[int][]state.Route{}}
+	for i := range s.Links {
+		c.byIndex[s.Links[i].Index], c.byName[s.Links[i].Name] = &s.Links[i], &s.Links[i]
+	}
+	for _, a := range s.Addresses {
+		c.addrs[a.Link] = append(c.addrs[a.Link], a)
+	}
+	for _, r := range s.Routes {
+		c.routes[r.Link] = append(c.routes[r.Link], r)
+	}
+	c.names = map[int]string{}
+	for _, l := range in.Links {
+		c.names[l.Index] = l.KernelName
+	}
+	for i := range in.Links {
+		c.link(&in.Links[i])
+	}
+	for _, r := range in.Routes {
+		c.route(r)
+	}
+	c.gone(in)
+	return c.drift
+}
+
+type checker struct {
+	snapshot state.Snapshot
+	byIndex  map[int]*state.Link
+	byName   map[string]*state.Link
+	addrs    map[int][]state.Address
+	routes   map[int][]state.Route
+	// names are the wanted links' kernel names by wanted index: a link that was made
+	// anew by somebody has another index, and is compared by name.
+	names map[int]string
+	drift []Drift
+}
+
+func (c *checker) differ(nic, field, wanted, actual string) {
+	if wanted != actual {
+		c.drift = append(c.drift, Drift{netcfg.NicPath(nic, field), wanted, actual})
+	}
+}
+
+func (c *checker) link(w *Link) {
+	l := c.byName[w.KernelName]
+	if l == nil {
+		c.drift = append(c.drift, Drift{netcfg.NicPath(w.Name, ""), "present", "absent"})
+		return
+	}
+	if w.Kind != netcfg.KindNIC {
+		c.differ(w.Name, "kind", string(w.Kind), l.Kind)
+	}
+	c.differ(w.Name, "admin_state", upDown(w.Up || w.Master != 0), upDown(l.AdminUp))
+	if w.MTU != 0 {
+		c.differ(w.Name, "mtu", itoa(w.MTU), itoa(l.MTU))
+	}
+	if w.MAC != "" {
+		c.differ(w.Name, "mac.address", w.MAC, l.MAC)
+	}
+	if !w.AnyMaster {
+		c.differ(w.Name, "master", c.names[w.Master], c.nameOf(l.Master))
+	}
+	if w.Kind == netcfg.KindVLAN {
+		c.differ(w.Name, "base_interface", c.wantedName(w.Parent), c.nameOf(l.Parent))
+		c.differ(w.Name, "vlan.id", itoa(w.VLANID), itoa(l.VLANID))
+	}
+	if w.Kind == netcfg.KindBond {
+		c.bond(w, l)
+	}
+	if w.NoLinkLocal != nil {
+		c.differ(w.Name, "ipv6.link_local", onOff(!*w.NoLinkLocal), onOff(!l.AddrGenModeNone))
+	}
+	c.addresses(w, l)
+}
+
+// wantedName is the name of a wanted link, or of one that is only stood upon.
+func (c *checker) wantedName(index int) string {
+	if n, ok := c.names[index]; ok {
+		return n
+	}
+	return c.nameOf(index)
+}
+
+func (c *checker) nameOf(index int) string {
+	if l := c.byIndex[index]; l != nil {
+		return l.Name
+	}
+	return ""
+}
+
+// bond compares what the kernel tells. An option that it does not tell is one that
+// it does not have.
+func (c *checker) bond(w *Link, l *state.Link) {
+	if l.Bond == nil {
+		return
+	}
+	for _, s := range netcfg.BondOptions {
+		want, ok := w.Options[s.Name]
+		have, told := l.Bond.Options[s.Name]
+		if ok && told {
+			c.differ(w.Name, "bonding.options."+s.Name, want, have)
+		}
+	}
+	var want, have []string
+	for _, s := range w.Slaves {
+		want = append(want, c.wantedName(s))
+	}
+	for _, s := range c.snapshot.Links {
+		if s.Master == l.Index {
+			have = append(have, s.Name)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(have)
+	c.differ(w.Name, "bonding.slaves", strings.Join(want, ","), strings.Join(have, ","))
+}
+
+// addresses wants each address to be there and IPv4 in the right order, and a
+// duplicate found by the kernel to be known.
+func (c *checker) addresses(w *Link, l *state.Link) {
+	have := c.addrs[l.Index]
+	last := map[netip.Prefix]int{}
+	for _, a := range w.Addresses {
+		i := slices.IndexFunc(have, func(h state.Address) bool { return h.Prefix == a.Prefix })
+		field := "addresses[" + a.Prefix.String() + "]"
+		if i < 0 {
+			c.differ(w.Name, field, "present", "absent")
+			continue
+		}
+		if have[i].Flags&state.FlagDADFailed != 0 {
+			c.differ(w.Name, field, "present", "a duplicate: another host on the link has it")
+		}
+		subnet := a.Prefix.Masked()
+		if before, ok := last[subnet]; ok && a.Prefix.Addr().Is4() && i < before {
+			c.differ(w.Name, field, "in the order of the document", "before its predecessor")
+		}
+		last[subnet] = i
+	}
+	if !w.NoAddresses {
+		return
+	}
+	for _, a := range have {
+		if !a.LinkLocal() {
+			c.differ(w.Name, "addresses["+a.Prefix.String()+"]", "absent", "present")
+		}
+	}
+}
+
+func (c *checker) route(w Route) {
+	l := c.byName[w.Nic]
+	if n, ok := c.names[w.Link]; ok {
+		l = c.byName[n]
+	}
+	if l == nil || !l.AdminUp {
+		return
+	}
+	for _, have := range c.routes[l.Index] {
+		have.Link = w.Link
+		if sameRoute(have, w.Route) {
+			return
+		}
+	}
+	c.differ(w.Nic, fmt.Sprintf("routes[%s via %s]", w.Dst, w.Gateway), "present", "absent")
+}
+
+func (c *checker) gone(in Intent) {
+	for _, i := range in.GoneLinks {
+		if l := c.byIndex[i]; l != nil {
+			c.differ(l.Name, "", "absent", "present")
+		}
+	}
+	for _, a := range in.GoneAddresses {
+		if slices.ContainsFunc(c.addrs[a.Link], func(h state.Address) bool { return h.Prefix == a.Prefix }) {
+			c.differ(c.nameOf(a.Link), "addresses["+a.Prefix.String()+"]", "absent", "present")
+		}
+	}
+	for _, r := range in.GoneRoutes {
+		if slices.ContainsFunc(c.routes[r.Link], func(h state.Route) bool { return sameRoute(h, r) }) {
+			c.differ(c.nameOf(r.Link), fmt.Sprintf("routes[%s via %s]", r.Dst, r.Gateway), "absent", "present")
+		}
+	}
+}
+
+func upDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}

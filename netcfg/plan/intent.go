@@ -1,0 +1,229 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Intent is a configuration resolved for one host: which links, by index, are to
+// have what, and what of the agent's own is to go. Build and Check both work from
+// it and from nothing else.
+type Intent struct {
+	// Links in dependency order: NICs, bonds, VLANs.
+	Links []Link
+	// Routes are the wanted routes of the agent.
+	Routes []Route
+	// GoneLinks are the indexes of the agent's links that nobody wants any more.
+	GoneLinks []int
+	// GoneAddresses and GoneRoutes are the agent's on links that stay.
+	GoneAddresses []state.Address
+	GoneRoutes    []state.Route
+	// Waiting are the NICs whose configuration has to wait, with the reason.
+	Waiting []Waiting
+	// Warnings tell what the operator should know before.
+	Warnings netcfg.Problems
+	// Memory is what the agent has to remember from the first write on.
+	Memory Memory
+}
+
+// Link is a wanted link.
+type Link struct {
+	// Name in the configuration; KernelName differs when hardware was renamed.
+	Name, KernelName string
+	Kind             netcfg.Kind
+	// Index of the link; New says that it is chosen for a link yet to be made.
+	// Replaces is the index of the link of this name that has to go first.
+	Index    int
+	New      bool
+	Replaces int
+	// MAC and MTU are left as they are when empty and 0.
+	MAC string
+	MTU int
+	// Up is the wanted administrative state.
+	Up bool
+	// Master is the index of the bond above, 0 for none. AnyMaster leaves a
+	// foreign master alone.
+	Master    int
+	AnyMaster bool
+	// Parent and VLANID of a VLAN.
+	Parent, VLANID int
+	// Options of a bond in canonical form, the full set that is valid in its mode.
+	Options map[string]string
+	// Slaves of a bond, in document order.
+	Slaves []int
+	// Addresses in the order wanted. Of a slave, none are wanted and NoAddresses is
+	// set: whatever is there has to go.
+	Addresses   []state.Address
+	NoAddresses bool
+	// NoLinkLocal is whether the kernel is to make no link-local IPv6 address; nil
+	// leaves it as it is.
+	NoLinkLocal *bool
+	// Restored marks a link that nobody configures any more and that is put back
+	// as it was found.
+	Restored bool
+}
+
+// Route is a wanted route through the link of that index.
+type Route struct {
+	state.Route
+	// Nic is the name for paths and messages.
+	Nic string
+}
+
+// Waiting is a NIC whose configuration cannot be completed yet.
+type Waiting struct{ Nic, Reason string }
+
+// Drift is one difference between an Intent and a Snapshot.
+type Drift struct{ Field, Wanted, Actual string }
+
+// Memory is what the agent remembers of its own doing. It lives on disk and is
+// written before the kernel is.
+type Memory struct {
+	// Owned is what the agent has put there.
+	Owned Owned
+	// Baseline is how links were before the agent first touched them, by name.
+	Baseline map[string]Baseline
+	// Identity is the hardware behind a configured name.
+	Identity map[string]Identity
+}
+
+// Owned is what the agent has put into the kernel, by names that outlive an index.
+type Owned struct {
+	// Links are bonds and VLANs.
+	Links map[string]netcfg.Kind
+	// Addresses by link.
+	Addresses map[string][]netip.Prefix
+	// Routes in the table main.
+	Routes []OwnedRoute
+}
+
+// OwnedRoute is a route of the agent.
+type OwnedRoute struct {
+	Link    string
+	Dst     netip.Prefix
+	Gateway netip.Addr
+	Metric  uint32
+}
+
+// Baseline is how a link was before the agent touched it, so that it can be left
+// as it was found.
+type Baseline struct {
+	Link state.Link
+	// Slaves are the names of a bond's slaves.
+	Slaves []string
+	// Master is the name of the link above.
+	Master string
+	// Addresses and Routes are those that somebody else had put on it.
+	Addresses []state.Address
+	Routes    []state.Route
+	// Fresh marks what was recorded by the operation that is under way. Rolling
+	// back restores a fresh bond or VLAN, while removing an adopted one later
+	// deletes it.
+	Fresh bool
+}
+
+// Identity is what hardware keeps over renames and reboots.
+type Identity struct{ PermMAC, BusPath string }
+
+// Union is what either side owns.
+func (o Owned) Union(p Owned) Owned {
+	u := Owned{Links: map[string]netcfg.Kind{}, Addresses: map[string][]netip.Prefix{}}
+	for _, side := range []Owned{o, p} {
+		for name, kind := range side.Links {
+			u.Links[name] = kind
+		}
+		for name, list := range side.Addresses {
+			for _, a := range list {
+				if !slices.Contains(u.Addresses[name], a) {
+					u.Addresses[name] = append(u.Addresses[name], a)
+				}
+			}
+		}
+		for _, r := range side.Routes {
+			if !slices.Contains(u.Routes, r) {
+				u.Routes = append(u.Routes, r)
+			}
+		}
+	}
+	return u
+}
+
+// of is what is owned on one link.
+func (o Owned) of(name string) Owned {
+	out := Owned{Links: map[string]netcfg.Kind{}, Addresses: map[string][]netip.Prefix{name: o.Addresses[name]}}
+	if kind, ok := o.Links[name]; ok {
+		out.Links[name] = kind
+	}
+	for _, r := range o.Routes {
+		if r.Link == name {
+			out.Routes = append(out.Routes, r)
+		}
+	}
+	return out
+}
+
+// Union is a memory that knows what either side knows. The earlier side's
+// baselines win: they are the older truth.
+func (m Memory) Union(later Memory) Memory {
+	u := Memory{Owned: m.Owned.Union(later.Owned), Baseline: map[string]Baseline{}, Identity: map[string]Identity{}}
+	for _, side := range []Memory{later, m} {
+		for name, b := range side.Baseline {
+			u.Baseline[name] = b
+		}
+		for name, id := range side.Identity {
+			u.Identity[name] = id
+		}
+	}
+	return u
+}
+
+// Settled is the memory after an operation has succeeded: only what the intent
+// still speaks of is remembered, and no baseline is fresh any more.
+func (i *Intent) Settled() Memory {
+	m := Memory{Owned: i.owned(), Baseline: map[string]Baseline{}, Identity: map[string]Identity{}}
+	wanted := map[string]bool{}
+	for _, l := range i.Links {
+		wanted[l.Name] = !l.Restored
+	}
+	for _, w := range i.Waiting {
+		wanted[w.Nic] = true
+		m.Owned = m.Owned.Union(i.Memory.Owned.of(w.Nic))
+	}
+	for name, b := range i.Memory.Baseline {
+		if wanted[name] {
+			b.Fresh = false
+			m.Baseline[name] = b
+		}
+	}
+	for name, id := range i.Memory.Identity {
+		if wanted[name] {
+			m.Identity[name] = id
+		}
+	}
+	return m
+}
+
+// owned is what the intent puts there.
+func (i *Intent) owned() Owned {
+	o := Owned{Links: map[string]netcfg.Kind{}, Addresses: map[string][]netip.Prefix{}}
+	for _, l := range i.Links {
+		if l.Restored {
+			continue
+		}
+		if l.Kind != netcfg.KindNIC {
+			o.Links[l.Name] = l.Kind
+		}
+		for _, a := range l.Addresses {
+			o.Addresses[l.Name] = append(o.Addresses[l.Name], a.Prefix)
+		}
+	}
+	for _, r := range i.Routes {
+		if r.Protocol == state.ProtocolHostnic {
+			o.Routes = append(o.Routes, OwnedRoute{Link: r.Nic, Dst: r.Dst, Gateway: r.Gateway, Metric: r.Metric})
+		}
+	}
+	return o
+}

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// before wants back what others had on links that stay, when an operation is
+// undone: addresses and routes that went with a link that was bounced or enslaved,
+// and the MTU and state of somebody's VLAN above.
+func (r *resolver) before() {
+	if r.Before == nil {
+		return
+	}
+	byIndex := map[int]*Link{}
+	for _, w := range r.want {
+		byIndex[w.Index] = w
+	}
+	addrs, routes := map[int][]state.Address{}, map[int][]state.Route{}
+	for _, a := range r.Before.Addresses {
+		addrs[a.Link] = append(addrs[a.Link], a)
+	}
+	for _, route := range r.Before.Routes {
+		routes[route.Link] = append(routes[route.Link], route)
+	}
+	for i := range r.Before.Links {
+		was := &r.Before.Links[i]
+		now := r.byName[was.Name]
+		if now == nil || now.Kind != was.Kind || r.ownedKind(was.Name) != "" || r.doomed[now.Index] || was.Type == 772 {
+			continue
+		}
+		w := byIndex[now.Index]
+		if w == nil && r.disturbed(was, now, addrs[was.Index], routes[was.Index]) {
+			w = &Link{Name: was.Name, KernelName: now.Name, Kind: netcfg.KindNIC, Index: now.Index, MTU: was.MTU, Up: was.AdminUp,
+				AnyMaster: true, Restored: true}
+			r.want[was.Name] = w
+			r.nics = append(r.nics, &netcfg.HostNic{Name: was.Name})
+		}
+		if w != nil && !w.NoAddresses {
+			r.beforeOn(w, was.Name, addrs[was.Index], routes[was.Index])
+		}
+	}
+}
+
+func (r *resolver) disturbed(was, now *state.Link, addrs []state.Address, routes []state.Route) bool {
+	if was.MTU != now.MTU || was.AdminUp != now.AdminUp {
+		return true
+	}
+	there := map[routeKey]bool{}
+	for _, route := range r.routes[now.Index] {
+		there[keyOfRoute(route)] = true
+	}
+	return slices.ContainsFunc(addrs, func(a state.Address) bool { return !r.has(now.Index, a) }) ||
+		slices.ContainsFunc(routes, func(route state.Route) bool {
+			route.Link = now.Index
+			return route.Protocol != state.ProtocolKernel && !there[keyOfRoute(route)]
+		})
+}
+
+func (r *resolver) has(index int, a state.Address) bool {
+	return a.LinkLocal() || slices.ContainsFunc(r.addrs[index], func(have state.Address) bool { return have.Prefix == a.Prefix })
+}
+
+// beforeOn wants back what others had on the link of that name.
+func (r *resolver) beforeOn(w *Link, name string, addrs []state.Address, routes []state.Route) {
+	for _, a := range addrs {
+		foreign := !a.LinkLocal() && a.Flags&transient == 0 && !r.ownsAddress(name, a)
+		if foreign && !slices.ContainsFunc(w.Addresses, func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+			a.Link = w.Index
+			w.Addresses = append(w.Addresses, a)
+		}
+	}
+	wanted := map[routeKey]bool{}
+	for _, route := range r.out.Routes {
+		wanted[keyOfRoute(route.Route)] = true
+	}
+	for _, route := range routes {
+		foreign := route.Protocol != state.ProtocolKernel && route.Protocol != state.ProtocolRA && !r.ownsRoute(name, route)
+		route.Link = w.Index
+		if foreign && !wanted[keyOfRoute(route)] {
+			r.out.Routes = append(r.out.Routes, Route{route, w.Name})
+		}
+	}
+}

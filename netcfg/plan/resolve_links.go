@@ -1,0 +1,342 @@
+package plan
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// bondsAndSlaves gives bonds their options and slaves, and decides for every NIC
+// which master it is to have.
+func (r *resolver) bondsAndSlaves() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || n.Bonding == nil {
+			continue
+		}
+		w.Options = n.Bonding.Effective()
+		r.adoptable(n, w)
+		for i, name := range n.Bonding.Slaves {
+			if s := r.want[name]; s != nil {
+				r.enslave(n, i, s, w)
+			}
+		}
+		if len(w.Slaves) == 0 {
+			r.out.Waiting = append(r.out.Waiting, Waiting{n.Name, "none of its slaves is on this host yet: " + strings.Join(n.Bonding.Slaves, ", ")})
+		}
+	}
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || w.Master != 0 || w.New {
+			continue
+		}
+		r.foreignMaster(n, w)
+	}
+}
+
+// foreignMaster leaves a NIC that stands in somebody's bridge where it is, unless
+// it is to carry addresses, which could not work there.
+func (r *resolver) foreignMaster(n *netcfg.HostNic, w *Link) {
+	m := r.Snapshot.Link(r.Snapshot.Link(w.Index).Master)
+	if m == nil || r.ownedKind(m.Name) != "" || r.want[m.Name] != nil {
+		return
+	}
+	w.AnyMaster = true
+	if len(n.Addresses()) > 0 {
+		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "ip"), "nic-enslaved", m.Name,
+			"%s stands in %s (%s), which somebody else has made: an address on it would not work", n.Name, m.Name, m.Kind)
+	}
+}
+
+// adoptable refuses a bond of somebody else whose slaves the document does not
+// name. An empty one, as the module makes by itself, is taken.
+func (r *resolver) adoptable(n *netcfg.HostNic, w *Link) {
+	if w.New || r.ownedKind(n.Name) != "" {
+		return
+	}
+	for _, s := range r.slaves[w.Index] {
+		if !slices.Contains(n.Bonding.Slaves, s.Name) {
+			r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "bonding.slaves"), "bond-foreign", s.Name,
+				"%s is a bond that somebody else has made, with a slave %s that the document does not name; name it, or remove the bond first", n.Name, s.Name)
+			return
+		}
+	}
+	r.warn(netcfg.NicPath(n.Name, "name"), "adopted", "%s is there already and is taken over", n.Name)
+}
+
+func (r *resolver) enslave(n *netcfg.HostNic, i int, s, bond *Link) {
+	l := r.Snapshot.Link(s.Index)
+	path := netcfg.NicPath(n.Name, "bonding.slaves["+strconv.Itoa(i)+"]")
+	s.Master, s.NoAddresses = bond.Index, true
+	bond.Slaves = append(bond.Slaves, s.Index)
+	if l == nil {
+		return
+	}
+	if l.Kind == "bond" || l.Kind == "vlan" {
+		r.refuse(netcfg.Precondition, path, "slave-kind", s.Name, "%s is a %s and cannot be a slave: only NICs can", s.Name, l.Kind)
+	}
+	if m := r.Snapshot.Link(l.Master); m != nil && m.Index != bond.Index && !r.doomed[m.Index] && r.ownedKind(m.Name) == "" {
+		r.refuse(netcfg.Precondition, path, "slave-taken", s.Name,
+			"%s belongs to %s (%s), which somebody else has made; take it out there first", s.Name, m.Name, m.Kind)
+	}
+	for _, c := range r.children[l.Index] {
+		if c.Kind == "vlan" && !r.doomed[c.Index] && !r.moving(c, l.Name) {
+			r.refuse(netcfg.Precondition, path, "slave-has-vlan", s.Name,
+				"%s carries the VLAN %s, which would stop working; remove that first", s.Name, c.Name)
+		}
+	}
+	r.take(s.Name, l)
+}
+
+// moving is true of a VLAN of ours that the configuration puts onto another base.
+func (r *resolver) moving(c *state.Link, base string) bool {
+	n := r.byConfig[c.Name]
+	return n != nil && n.VLAN != nil && n.BaseInterface != base && r.ownedKind(c.Name) != ""
+}
+
+// take remembers the addresses and routes of a NIC that is about to lose them, so
+// that they come back when the NIC is left alone again.
+func (r *resolver) take(name string, l *state.Link) {
+	b, ok := r.out.Memory.Baseline[name]
+	if !ok {
+		return
+	}
+	var found []string
+	for _, a := range r.addrs[l.Index] {
+		if a.LinkLocal() || r.ownsAddress(name, a) {
+			continue
+		}
+		found = append(found, a.Prefix.String())
+		b.Addresses = appendAddress(b.Addresses, a)
+	}
+	for _, route := range r.routes[l.Index] {
+		if route.Protocol != state.ProtocolKernel && route.Protocol != state.ProtocolRA && !r.ownsRoute(name, route) {
+			b.Routes = appendRoute(b.Routes, route)
+		}
+	}
+	r.out.Memory.Baseline[name] = b
+	if len(found) > 0 {
+		r.warn(netcfg.NicPath(name, ""), "slave-addresses", "%s becomes a slave: its addresses %s are taken off, and come back when it is released for good",
+			name, strings.Join(found, ", "))
+	}
+}
+
+func appendAddress(list []state.Address, a state.Address) []state.Address {
+	if slices.ContainsFunc(list, func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+		return list
+	}
+	return append(slices.Clone(list), a)
+}
+
+func appendRoute(list []state.Route, a state.Route) []state.Route {
+	if slices.ContainsFunc(list, func(have state.Route) bool { return sameRoute(have, a) }) {
+		return list
+	}
+	return append(slices.Clone(list), a)
+}
+
+func sameRoute(a, b state.Route) bool { return keyOfRoute(a) == keyOfRoute(b) }
+
+func (r *resolver) ownsAddress(name string, a state.Address) bool {
+	return slices.Contains(r.Memory.Owned.Addresses[name], a.Prefix)
+}
+
+func (r *resolver) ownsRoute(name string, route state.Route) bool {
+	if route.Protocol == state.ProtocolHostnic {
+		return true
+	}
+	return route.Table == state.MainTable &&
+		slices.Contains(r.Memory.Owned.Routes, OwnedRoute{Link: name, Dst: route.Dst, Gateway: route.Gateway, Metric: route.Metric})
+}
+
+// vlans finds the parents. A VLAN whose parent or id changes is made anew: the
+// kernel takes such a change with success and does nothing.
+func (r *resolver) vlans() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || n.Kind() != netcfg.KindVLAN || n.VLAN.ID == nil {
+			continue
+		}
+		parent := r.want[n.BaseInterface]
+		if parent == nil {
+			r.out.Waiting = append(r.out.Waiting, Waiting{n.Name, "its base interface " + n.BaseInterface + " is not there yet"})
+			delete(r.want, n.Name)
+			continue
+		}
+		w.Parent, w.VLANID = parent.Index, *n.VLAN.ID
+		l := r.Snapshot.Link(w.Index)
+		if l == nil || l.Parent == w.Parent && l.VLANID == w.VLANID {
+			continue
+		}
+		if r.ownedKind(n.Name) == "" {
+			r.refuse(netcfg.Exists, netcfg.NicPath(n.Name, "name"), "name-taken", n.Name,
+				"%s is a VLAN that somebody else has made (id %d on %s); remove it first, or choose another name", n.Name, l.VLANID, r.Snapshot.Name(l.Parent))
+			continue
+		}
+		w.New, w.Replaces, w.Index = true, l.Index, r.chooseIndex()
+		r.doomed[l.Index] = true
+	}
+	r.vlanConflicts()
+}
+
+func (r *resolver) vlanConflicts() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || w.Kind != netcfg.KindVLAN {
+			continue
+		}
+		for _, c := range r.children[w.Parent] {
+			if c.Kind == "vlan" && c.VLANID == w.VLANID && c.Index != w.Index && !r.doomed[c.Index] {
+				r.refuse(netcfg.Exists, netcfg.NicPath(n.Name, "vlan.id"), "vlan-taken", strconv.Itoa(w.VLANID),
+					"VLAN %d on %s is already made by somebody else as %s; remove that first", w.VLANID, n.BaseInterface, c.Name)
+			}
+		}
+		if p := r.Snapshot.Link(w.Parent); p != nil && p.Slave != nil && !r.doomed[p.Master] && r.ownedKind(r.Snapshot.Name(p.Master)) == "" {
+			r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "base_interface"), "vlan-on-slave", n.BaseInterface,
+				"%s is a slave of %s: put the VLAN on the bond", n.BaseInterface, r.Snapshot.Name(p.Master))
+		}
+	}
+}
+
+// mtus works from the top down: a base without an MTU of its own is as large as
+// the largest VLAN on it asks for.
+func (r *resolver) mtus() {
+	largest := map[string]int{}
+	for _, n := range r.nics {
+		if n.Kind() == netcfg.KindVLAN && n.MTU != nil {
+			largest[n.BaseInterface] = max(largest[n.BaseInterface], *n.MTU)
+		}
+	}
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil {
+			continue
+		}
+		switch {
+		case n.MTU != nil:
+			w.MTU = *n.MTU
+		case n.Kind() == netcfg.KindVLAN:
+			w.MTU = r.vlanMTU(n)
+		default:
+			w.MTU = max(r.foundMTU(n), largest[n.Name])
+		}
+	}
+	for _, n := range r.nics {
+		if w := r.want[n.Name]; w != nil && n.Bonding != nil {
+			for _, s := range n.Bonding.Slaves {
+				if sw := r.want[s]; sw != nil {
+					sw.MTU = w.MTU
+				}
+			}
+		}
+	}
+	r.driverLimits()
+}
+
+const ethernetMTU = 1500
+
+// vlanMTU is that of a VLAN without one: what the document gives its base, else
+// Ethernet's, but never more than the base has.
+func (r *resolver) vlanMTU(n *netcfg.HostNic) int {
+	base := r.byConfig[n.BaseInterface]
+	if base.MTU != nil {
+		return *base.MTU
+	}
+	return min(ethernetMTU, r.want[n.BaseInterface].MTU)
+}
+
+// foundMTU is the MTU of a NIC or bond that the document is silent about: what it
+// had when the agent first saw it.
+func (r *resolver) foundMTU(n *netcfg.HostNic) int {
+	if b, ok := r.out.Memory.Baseline[n.Name]; ok {
+		return b.Link.MTU
+	}
+	return ethernetMTU
+}
+
+func (r *resolver) driverLimits() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || w.Kind != netcfg.KindNIC {
+			continue
+		}
+		l := r.Snapshot.Link(w.Index)
+		path, whose := netcfg.NicPath(n.Name, "mtu"), n.Name
+		if m := r.masterOf[n.Name]; m != "" {
+			path, whose = netcfg.NicPath(m, "mtu"), m
+		}
+		if l.MaxMTU > 0 && w.MTU > l.MaxMTU || w.MTU < l.MinMTU {
+			r.refuse(netcfg.Invalid, path, "mtu-driver", strconv.Itoa(w.MTU),
+				"an MTU of %d on %s is outside of what the driver of %s takes: %d to %d", w.MTU, whose, n.Name, l.MinMTU, l.MaxMTU)
+		}
+	}
+}
+
+// macs decides hardware addresses, so that none is ever on two links outside one
+// bond and none depends on who came first.
+func (r *resolver) macs() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		switch {
+		case w == nil || w.Master != 0:
+		case n.Kind() == netcfg.KindBond && w.Options["fail_over_mac"] != "none":
+			// The kernel moves the MAC with the active slave; a MAC set on such a
+			// bond is taken with success and ignored.
+		case n.MAC != nil:
+			w.MAC = strings.ToLower(n.MAC.Address)
+		case n.Kind() == netcfg.KindBond:
+			w.MAC = r.bondMAC(w)
+		case n.Kind() == netcfg.KindVLAN:
+			w.MAC = r.want[n.BaseInterface].MAC
+		default:
+			if b, ok := r.out.Memory.Baseline[n.Name]; ok && b.Link.Slave == nil {
+				w.MAC = b.Link.MAC
+			}
+		}
+	}
+}
+
+// bondMAC keeps the MAC that the bond has while it is nobody else's, and pins it
+// to the first slave's own otherwise: the slave that lent its MAC may have left.
+func (r *resolver) bondMAC(w *Link) string {
+	if len(w.Slaves) == 0 {
+		return ""
+	}
+	own := make([]string, len(w.Slaves))
+	for i, index := range w.Slaves {
+		own[i] = r.ownMAC(r.Snapshot.Link(index))
+	}
+	l := r.Snapshot.Link(w.Index)
+	if l == nil || l.MAC == "" {
+		return own[0]
+	}
+	if slices.Contains(own, l.MAC) {
+		return l.MAC
+	}
+	had := len(r.slaves[w.Index]) > 0
+	for i := range r.Snapshot.Links {
+		if o := &r.Snapshot.Links[i]; (o.Kind == "" || o.Slave != nil) && r.ownMAC(o) == l.MAC {
+			return own[0]
+		}
+	}
+	if _, adopted := r.out.Memory.Baseline[w.Name]; adopted && had {
+		return l.MAC
+	}
+	return own[0]
+}
+
+// ownMAC is the address that a NIC has when it is nobody's slave.
+func (r *resolver) ownMAC(l *state.Link) string {
+	switch {
+	case l == nil:
+		return ""
+	case l.PermMAC != "":
+		return l.PermMAC
+	case l.Slave != nil && l.Slave.PermMAC != "":
+		return l.Slave.PermMAC
+	}
+	return l.MAC
+}
