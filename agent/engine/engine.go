@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hostnic/hostnic/agent/store"
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/converge"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Kernel is the door to the host, and the count of what went through it.
+type Kernel interface {
+	converge.Kernel
+	// Writes is the number of requests written since the start.
+	Writes() uint64
+}
+
+// Missing is something that this host cannot do, and why.
+type Missing struct{ Feature, Reason string }
+
+// Features that an Engine asks about.
+const (
+	FeatureBond  = "bond"
+	FeatureVLAN  = "vlan"
+	FeatureWrite = "write"
+)
+
+// Options are what an Engine is made of. All but Limits, Missing and Nudges are
+// required.
+type Options struct {
+	Kernel Kernel
+	Store  *store.Store
+	// HostID is the UUID of the host; see netcfg.NicID.
+	HostID string
+	// BootID tells one boot of the machine from another.
+	BootID string
+	Limits netcfg.Limits
+	// Missing is what the kernel or the process cannot do.
+	Missing []Missing
+	// Nudges say that something in the kernel has changed.
+	Nudges <-chan struct{}
+	Log    *slog.Logger
+}
+
+// Engine is the owner of the configuration. Its exported methods may be called
+// from any goroutine while Run runs.
+type Engine struct {
+	Options
+	requests chan func()
+	view     atomic.Pointer[View]
+	ops      *operations
+	loaded   chan struct{}
+	ready    chan struct{}
+	stopped  chan struct{}
+
+	// What follows belongs to the loop.
+	staged, running, committed netcfg.Config
+	stagedRevision             int64
+	committedRevision          int64
+	memory                     plan.Memory
+	waiting                    []plan.Waiting
+	degraded                   []string
+	readOnly                   string
+	healed                     time.Time
+}
+
+// View is what readers see. It is never changed once published.
+type View struct {
+	Staged, Running, Committed        netcfg.Config
+	StagedRevision, CommittedRevision int64
+	StagedChanges, Uncommitted        bool
+	Memory                            plan.Memory
+	Waiting                           []plan.Waiting
+	// Degraded says why the agent cannot do all of its work.
+	Degraded []string
+	// ReadOnly says why every change is refused; empty when none is.
+	ReadOnly string
+}
+
+// New makes an engine; Run starts it.
+func New(o Options) *Engine {
+	e := &Engine{Options: o, requests: make(chan func()), ops: newOperations(), loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
+	e.publish()
+	return e
+}
+
+// Loaded is closed once what was stored has been read, so that View tells it.
+func (e *Engine) Loaded() <-chan struct{} { return e.loaded }
+
+// Ready is closed once the engine has brought the host to what it ought to be at
+// start, as far as that was possible.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// View returns what there is to read, without waiting.
+func (e *Engine) View() View { return *e.view.Load() }
+
+// Run recovers what was stored, converges to it, and then serves requests until
+// ctx ends. The kernel is left as it is. The error is one that makes starting
+// impossible; a host that does not fit its configuration is not one.
+func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.stopped)
+	if err := e.recover(ctx); err != nil {
+		return err
+	}
+	e.publish()
+	close(e.ready)
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case request := <-e.requests:
+			request()
+		case <-e.Nudges:
+			if len(e.waiting) > 0 && retry == nil {
+				retry = time.After(settle)
+			}
+		case <-retry:
+			retry = nil
+			e.meetWaiting(ctx)
+		}
+		e.publish()
+	}
+}
+
+// settle is how long the kernel's news are gathered before a look: a NIC that
+// appears comes with a dozen messages.
+const settle = 100 * time.Millisecond
+
+// meetWaiting converges again when something has changed and somebody waits. A
+// look that finds nothing to do writes nothing.
+func (e *Engine) meetWaiting(ctx context.Context) {
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: e.running, Memory: e.memory, Lenient: true})
+	if err != nil {
+		e.Log.Warn("what was waiting cannot be configured yet", "error", err)
+		return
+	}
+	e.remember(rep)
+	if rep.Wrote {
+		e.Log.Info("configured what was waiting", "operations", len(rep.Plan.Ops()), "still_waiting", len(e.waiting))
+	}
+}
+
+// remember takes over what a successful converge has found and done.
+func (e *Engine) remember(rep converge.Report) {
+	e.memory = rep.Intent.Settled()
+	e.waiting = rep.Intent.Waiting
+	if err := e.saveRunning(); err != nil {
+		e.degrade(err)
+	}
+}
+
+func (e *Engine) degrade(err error) {
+	e.Log.Error(err.Error())
+	for _, d := range e.degraded {
+		if d == err.Error() {
+			return
+		}
+	}
+	e.degraded = append(e.degraded, err.Error())
+}
+
+func (e *Engine) publish() {
+	readOnly := ""
+	if err := e.writable(); err != nil {
+		readOnly = err.Error()
+	}
+	e.view.Store(&View{
+		Staged: e.staged, Running: e.running, Committed: e.committed,
+		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
+		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
+		Memory: e.memory, Waiting: e.waiting, Degraded: e.degraded, ReadOnly: readOnly,
+	})
+}
+
+// call runs f in the loop and waits for it.
+func (e *Engine) call(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case e.requests <- func() { f(); e.publish(); close(done) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stopped:
+		return errStopped
+	}
+	<-done
+	return nil
+}
+
+// names turns ids and names into names, as the host has them now.
+func (e *Engine) names(s state.Snapshot) netcfg.Names {
+	ids := map[string]string{}
+	for i := range s.Links {
+		ids[e.NicID(&s.Links[i])] = s.Links[i].Name
+	}
+	for _, c := range []netcfg.Config{e.staged, e.running} {
+		for _, n := range c.HostNics {
+			id := netcfg.NicID(e.HostID, "name:"+n.Name)
+			if _, taken := ids[id]; !taken && n.Kind() != netcfg.KindNIC {
+				ids[id] = n.Name
+			}
+		}
+	}
+	return func(ref string) string {
+		if name, ok := ids[ref]; ok {
+			return name
+		}
+		return ref
+	}
+}
+
+// NicID is the stable id of a link: hardware is known by its permanent MAC or its
+// place on the bus, everything else by its name.
+func (e *Engine) NicID(l *state.Link) string {
+	switch {
+	case l.Kind == "" && l.PermMAC != "":
+		return netcfg.NicID(e.HostID, "mac:"+l.PermMAC)
+	case l.Kind == "" && l.BusPath != "":
+		return netcfg.NicID(e.HostID, "bus:"+l.BusPath)
+	}
+	return netcfg.NicID(e.HostID, "name:"+l.Name)
+}
+
+// Drift is how the host differs from what is running, by a look taken now.
+func (e *Engine) Drift(s state.Snapshot) []plan.Drift { return e.Sight(s).Drift }
+
+// errStopped is the answer to a request that comes after the end.
+var errStopped = &Error{Kind: Unavailable, Rule: "stopping", Message: "the agent is stopping"}

@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+)
+
+// Kind is what an operation is for.
+type Kind string
+
+// The kinds of operation.
+const (
+	Apply    Kind = "apply"
+	Commit   Kind = "commit"
+	Rollback Kind = "rollback"
+	Boot     Kind = "boot"
+)
+
+// State is where an operation stands.
+type State string
+
+// The states of an operation.
+const (
+	Running    State = "running"
+	Done       State = "done"
+	Refused    State = "refused"     // nothing was touched
+	RolledBack State = "rolled-back" // the host is as it was before
+	Incomplete State = "incomplete"  // it is not, see Remaining
+)
+
+// Request asks for an operation.
+type Request struct {
+	Kind Kind
+	// ID is the client's; one is made up when it is empty.
+	ID      string
+	Author  string
+	Comment string
+	// StagedRevision is the candidate that is meant; nil is any.
+	StagedRevision *int64
+	// Revision is what to roll back to; nil is the committed configuration.
+	Revision *int64
+}
+
+// same is true of a repetition of the request.
+func (r Request) same(o Request) bool {
+	return r.Kind == o.Kind && r.Comment == o.Comment && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
+}
+
+func equalPointer(a, b *int64) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
+// Operation is an operation as it stands.
+type Operation struct {
+	ID       string
+	Kind     Kind
+	State    State
+	Author   string
+	Started  time.Time
+	Duration time.Duration
+	// Writes is how many requests went to the kernel.
+	Writes uint64
+	// Revision is what a commit has stored; 0 when it stored nothing.
+	Revision int64
+	// Err is why it did not get to Done; nil then.
+	Err       error
+	Remaining []plan.Drift
+	Waiting   []plan.Waiting
+	Warnings  netcfg.Problems
+	Disrupted []plan.Forecast
+}
+
+// Step is one line of progress.
+type Step struct {
+	Time        time.Time
+	Phase, Text string
+}
+
+// tracked is an operation that can be followed while it runs.
+type tracked struct {
+	request Request
+
+	mu      sync.Mutex
+	op      Operation
+	steps   []Step
+	changed chan struct{}
+}
+
+func (t *tracked) step(phase, format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.steps = append(t.steps, Step{time.Now(), phase, fmt.Sprintf(format, args...)})
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+func (t *tracked) finish(op Operation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	op.Duration = time.Since(op.Started)
+	t.op = op
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+func (t *tracked) look(from int) (Operation, []Step, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	op := t.op
+	if op.State == Running {
+		op.Duration = time.Since(op.Started)
+	}
+	return op, slices.Clone(t.steps[from:]), t.changed
+}
+
+// keepOperations is how many operations are remembered.
+const keepOperations = 100
+
+// operations are those that are remembered, oldest first.
+type operations struct {
+	mu   sync.Mutex
+	list []*tracked
+}
+
+func newOperations() *operations { return &operations{} }
+
+// begin finds the operation of that id or makes it. fresh is true when it was
+// made. A second request of another kind under the same id is refused.
+func (o *operations) begin(r Request) (t *tracked, fresh bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, t := range o.list {
+		if r.ID == "" || t.request.ID != r.ID {
+			continue
+		}
+		if !t.request.same(r) {
+			return nil, false, &Error{Kind: Misused, Rule: "operation-id-reused",
+				Message: fmt.Sprintf("the operation id %q stands for another request already: choose a new one", r.ID)}
+		}
+		return t, false, nil
+	}
+	if r.ID == "" {
+		r.ID = rand.Text()
+	}
+	t = &tracked{request: r, changed: make(chan struct{}),
+		op: Operation{ID: r.ID, Kind: r.Kind, State: Running, Author: r.Author, Started: time.Now()}}
+	o.list = append(o.list, t)
+	if len(o.list) > keepOperations {
+		o.list = slices.Delete(o.list, 0, len(o.list)-keepOperations)
+	}
+	return t, true, nil
+}
+
+// Do runs an operation, or joins the one of the same id, and follows it until it
+// has ended or ctx has. The operation goes on either way. progress may be nil. The
+// error is netcfg.Problems or *Error for a refused operation, ctx's when the
+// caller has gone; the other outcomes are in the Operation.
+func (e *Engine) Do(ctx context.Context, r Request, progress func(Step)) (Operation, error) {
+	t, fresh, err := e.ops.begin(r)
+	if err != nil {
+		return Operation{}, err
+	}
+	if fresh {
+		select {
+		case e.requests <- func() { t.finish(e.perform(context.WithoutCancel(ctx), t)) }:
+		case <-ctx.Done():
+			t.finish(Operation{ID: t.op.ID, Kind: r.Kind, State: Refused, Started: t.op.Started, Err: ctx.Err()})
+		case <-e.stopped:
+			t.finish(Operation{ID: t.op.ID, Kind: r.Kind, State: Refused, Started: t.op.Started, Err: errStopped})
+		}
+	}
+	seen := 0
+	for {
+		op, steps, changed := t.look(seen)
+		for _, s := range steps {
+			if progress != nil {
+				progress(s)
+			}
+		}
+		seen += len(steps)
+		if op.State == Refused {
+			return op, op.Err
+		}
+		if op.State != Running {
+			return op, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return op, ctx.Err()
+		}
+	}
+}
+
+// Operation returns the operation of that id.
+func (e *Engine) Operation(id string) (Operation, error) {
+	for _, op := range e.Operations() {
+		if op.ID == id {
+			return op, nil
+		}
+	}
+	return Operation{}, &Error{Kind: NotFound, Rule: "operation-unknown", Message: fmt.Sprintf("no operation %q is remembered", id)}
+}
+
+// Operations are those remembered, newest first.
+func (e *Engine) Operations() []Operation {
+	e.ops.mu.Lock()
+	defer e.ops.mu.Unlock()
+	var out []Operation
+	for _, t := range slices.Backward(e.ops.list) {
+		op, _, _ := t.look(len(t.steps))
+		out = append(out, op)
+	}
+	return out
+}

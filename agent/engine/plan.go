@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+)
+
+// Source names a configuration.
+type Source int
+
+// The sources.
+const (
+	StagedConfig Source = iota
+	RunningConfig
+	CommittedConfig
+)
+
+// Selector picks a configuration: a revision when it is not nil, else a source.
+type Selector struct {
+	Source   Source
+	Revision *int64
+}
+
+// Config returns a configuration and its revision.
+func (e *Engine) Config(ctx context.Context, s Selector) (netcfg.Config, int64, error) {
+	if s.Revision != nil {
+		r, err := e.Revision(ctx, *s.Revision)
+		return r.Config, r.Revision, err
+	}
+	v := e.View()
+	switch s.Source {
+	case RunningConfig:
+		return v.Running, v.CommittedRevision, nil
+	case CommittedConfig:
+		return v.Committed, v.CommittedRevision, nil
+	}
+	return v.Staged, v.StagedRevision, nil
+}
+
+// PlanResult is what an apply would do.
+type PlanResult struct {
+	Plan     plan.Plan
+	Waiting  []plan.Waiting
+	Warnings netcfg.Problems
+}
+
+// Plan works out what leads from the host as it is, or as the configuration from
+// would have it, to the configuration to. It touches nothing, and refuses what an
+// apply would refuse.
+func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector) (PlanResult, error) {
+	next, _, err := e.Config(ctx, to)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	s, err := e.Kernel.Snapshot(ctx)
+	if err != nil {
+		return PlanResult{}, fmt.Errorf("look at the host: %w", err)
+	}
+	v := e.View()
+	in := plan.Input{Config: next, Snapshot: s, Memory: v.Memory, Known: map[string]bool{}}
+	for _, w := range v.Waiting {
+		in.Known[w.Nic] = true
+	}
+	if from != nil {
+		if in, err = e.as(ctx, in, *from); err != nil {
+			return PlanResult{}, err
+		}
+	}
+	problems, warnings := e.judge(next)
+	if len(problems) > 0 {
+		return PlanResult{}, problems
+	}
+	intent, problems := plan.Resolve(in)
+	if len(problems) > 0 {
+		return PlanResult{}, problems
+	}
+	return PlanResult{plan.Build(intent, in.Snapshot), intent.Waiting, append(warnings, intent.Warnings...)}, nil
+}
+
+// as is the input with the host as another configuration would have it.
+func (e *Engine) as(ctx context.Context, in plan.Input, from Selector) (plan.Input, error) {
+	next := in.Config
+	var err error
+	if in.Config, _, err = e.Config(ctx, from); err != nil {
+		return in, err
+	}
+	intent, problems := plan.Resolve(in)
+	if len(problems) > 0 {
+		return in, problems
+	}
+	in.Snapshot = plan.Project(in.Snapshot, plan.Build(intent, in.Snapshot).Ops())
+	in.Memory = intent.Settled()
+	in.Config = next
+	return in, nil
+}

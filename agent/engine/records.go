@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"syscall"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+type snapshot = state.Snapshot
+
+// Names of the records in the store.
+const (
+	recordStaged  = "staged"
+	recordRunning = "running"
+	recordJournal = "journal"
+)
+
+// stagedRecord is the candidate on disk.
+type stagedRecord struct {
+	Revision int64
+	Config   netcfg.Config
+}
+
+// runningRecord is what the agent has applied, and what it remembers of the host.
+// It is believed within the boot that wrote it only.
+type runningRecord struct {
+	BootID string
+	Config netcfg.Config
+	// Revision is the committed one at the time.
+	Revision int64
+	Memory   plan.Memory
+}
+
+// journalRecord is the operation in flight. It is on the disk before the first
+// request goes to the kernel.
+type journalRecord struct {
+	// Pending is false once the operation has ended; a finished journal is
+	// overwritten, never deleted.
+	Pending bool
+	BootID  string
+	ID      string
+	Kind    Kind
+	// Previous is what to go back to, Next what was on the way.
+	Previous, Next netcfg.Config
+	// Memory knows what either side owns.
+	Memory plan.Memory
+	// Before is the host as it was, as far as others have touched it.
+	Before state.Snapshot
+}
+
+// revisionRecord is one commit on disk.
+type revisionRecord struct {
+	Revision int64
+	Time     time.Time
+	Author   string
+	Comment  string
+	Config   netcfg.Config
+}
+
+// keepRevisions is how many commits are kept.
+const keepRevisions = 200
+
+func (e *Engine) saveStaged(c netcfg.Config, revision int64) error {
+	if err := e.Store.Put(recordStaged, stagedRecord{revision, c}); err != nil {
+		return storageError("the candidate cannot be stored, and is left as it was", err)
+	}
+	e.staged, e.stagedRevision = c, revision
+	return nil
+}
+
+func (e *Engine) saveRunning() error {
+	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Revision: e.committedRevision, Memory: e.memory})
+	if err != nil {
+		return storageError("what was applied cannot be noted on disk", err)
+	}
+	return nil
+}
+
+func (e *Engine) saveJournal(j journalRecord) error {
+	if err := e.Store.Put(recordJournal, j); err != nil {
+		return storageError("the operation cannot be journaled, so nothing was touched", err)
+	}
+	return nil
+}
+
+func (e *Engine) saveRevision(author, comment string) error {
+	r := revisionRecord{Revision: e.committedRevision + 1, Time: time.Now().UTC(), Author: author, Comment: comment, Config: e.running}
+	if err := e.Store.PutRevision(r.Revision, r); err != nil {
+		return storageError("the commit cannot be stored", err)
+	}
+	e.committed, e.committedRevision = e.running, r.Revision
+	if old := r.Revision - keepRevisions; old > 0 {
+		if err := e.Store.DropRevision(old); err != nil {
+			e.Log.Warn("an old revision cannot be removed", "revision", old, "error", err)
+		}
+	}
+	return nil
+}
+
+func storageError(what string, err error) error {
+	kind, hint := Storage, "is the state directory writable?"
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		kind, hint = Full, "make room on its file system"
+	}
+	return &Error{Kind: kind, Rule: "state-not-written", Message: fmt.Sprintf("%s (%s)", what, hint), Err: err}
+}

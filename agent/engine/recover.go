@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/hostnic/hostnic/agent/store"
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/converge"
+	"github.com/hostnic/hostnic/netcfg/plan"
+)
+
+// found is what lay on the disk at start.
+type found struct {
+	committed         netcfg.Config
+	committedRevision int64
+	running           *runningRecord
+	journal           *journalRecord
+}
+
+// start is what to do at start.
+type start struct {
+	config netcfg.Config
+	memory plan.Memory
+	before *snapshot
+	reason string
+}
+
+// decide is the rule of recovery, a pure function. In the middle of an operation
+// of this boot: back to what was before it. Otherwise within the boot: go on with
+// what was running. After a reboot: what is committed; of the memory only the
+// identity of hardware outlives a boot.
+func decide(f found, bootID string) start {
+	if j := f.journal; j != nil && j.Pending && j.BootID == bootID {
+		return start{j.Previous, j.Memory, &j.Before, "an operation was cut off; going back to what was before it"}
+	}
+	if r := f.running; r != nil && r.BootID == bootID {
+		return start{r.Config, r.Memory, nil, "going on with what was running"}
+	}
+	s := start{config: f.committed, reason: "starting with what is committed"}
+	if f.running != nil {
+		s.memory.Identity = f.running.Memory.Identity
+	}
+	return s
+}
+
+// recover reads the state and converges to what it says. Damaged state is loud,
+// and where nothing good is left the host is not touched.
+func (e *Engine) recover(ctx context.Context) error {
+	e.Store.Tidy()
+	s, known := e.recall()
+	e.publish()
+	close(e.loaded)
+	if known {
+		e.converge(ctx, s)
+	}
+	return nil
+}
+
+// recall takes over what was stored, and says what to do with it. It is not known
+// when nothing good is left.
+func (e *Engine) recall() (s start, known bool) {
+	f, err := e.load()
+	var newer *store.NewerError
+	switch {
+	case errors.As(err, &newer):
+		e.readOnly = err.Error()
+		e.degrade(err)
+		return start{}, false
+	case err != nil:
+		e.readOnly = "the stored configuration is lost, so that the agent does not know what is its own; look at " + e.Store.Dir() + ", or remove it to begin anew"
+		e.degrade(fmt.Errorf("%s: %w", e.readOnly, err))
+		return start{}, false
+	}
+	s = decide(f, e.BootID)
+	e.committed, e.committedRevision = f.committed, f.committedRevision
+	e.running, e.memory = s.config, s.memory
+	e.Log.Info(s.reason, "revision", e.committedRevision, "nics", len(s.config.HostNics))
+	e.loadStaged()
+	return s, true
+}
+
+// converge brings the host to what it ought to be at start. What does not fit is
+// waiting or degraded, never a reason not to start.
+func (e *Engine) converge(ctx context.Context, s start) {
+	if err := e.writable(); err != nil {
+		e.degrade(err)
+		return
+	}
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before})
+	if err != nil {
+		e.waiting = rep.Intent.Waiting
+		e.degrade(fmt.Errorf("the host could not be brought to its configuration: %w", err))
+		return
+	}
+	e.remember(rep)
+	if err := e.saveJournal(journalRecord{}); err != nil {
+		e.degrade(err)
+	}
+	e.Log.Info("the host is as configured", "operations", len(rep.Plan.Ops()), "waiting", len(e.waiting))
+}
+
+// load reads everything but the candidate. A record that was recovered from its
+// older generation is reported and used.
+func (e *Engine) load() (found, error) {
+	var f found
+	var running runningRecord
+	if ok, err := e.get(recordRunning, &running); err != nil {
+		return f, err
+	} else if ok {
+		f.running = &running
+	}
+	var journal journalRecord
+	if ok, err := e.get(recordJournal, &journal); err != nil {
+		return f, err
+	} else if ok {
+		f.journal = &journal
+	}
+	return f, e.loadCommitted(&f)
+}
+
+func (e *Engine) get(name string, v any) (bool, error) {
+	err := e.Store.Get(name, v)
+	var damaged *store.DamagedError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case errors.As(err, &damaged) && damaged.Recovered:
+		e.degrade(err)
+		return true, nil
+	}
+	return err == nil, err
+}
+
+// loadCommitted takes the highest good revision.
+func (e *Engine) loadCommitted(f *found) error {
+	all, err := e.Store.Revisions()
+	if err != nil {
+		return err
+	}
+	var last error
+	for i := len(all) - 1; i >= 0; i-- {
+		var r revisionRecord
+		if last = e.Store.GetRevision(all[i], &r); last == nil {
+			f.committed, f.committedRevision = r.Config, all[len(all)-1]
+			return nil
+		}
+		var newer *store.NewerError
+		if errors.As(last, &newer) {
+			return last
+		}
+		e.degrade(fmt.Errorf("%w; the revision before it is used", last))
+	}
+	return last
+}
+
+func (e *Engine) loadStaged() {
+	rec := stagedRecord{Config: e.running}
+	if ok, err := e.get(recordStaged, &rec); err != nil {
+		e.degrade(err)
+		rec.Config = e.running
+	} else if !ok {
+		rec.Config = e.running
+	}
+	e.staged, e.stagedRevision = rec.Config, rec.Revision
+}
+
+// Revision is one commit.
+type Revision = revisionRecord
+
+func (e *Engine) revision(n int64) (Revision, error) {
+	var r revisionRecord
+	err := e.Store.GetRevision(n, &r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, &Error{Kind: NotFound, Rule: "revision-unknown", Message: fmt.Sprintf("there is no revision %d; agentctl history lists them", n)}
+	}
+	return r, err
+}
+
+// Revision returns a commit by number.
+func (e *Engine) Revision(ctx context.Context, n int64) (r Revision, err error) {
+	if cerr := e.call(ctx, func() { r, err = e.revision(n) }); cerr != nil {
+		return r, cerr
+	}
+	return r, err
+}
+
+// Revisions are the commits that are kept, newest first. A damaged one is left out
+// and shows in View.Degraded.
+func (e *Engine) Revisions(ctx context.Context) (out []Revision, err error) {
+	cerr := e.call(ctx, func() {
+		var all []int64
+		if all, err = e.Store.Revisions(); err != nil {
+			return
+		}
+		for i := len(all) - 1; i >= 0; i-- {
+			r, rerr := e.revision(all[i])
+			if rerr != nil {
+				e.degrade(rerr)
+				continue
+			}
+			out = append(out, r)
+		}
+	})
+	if cerr != nil {
+		return nil, cerr
+	}
+	return out, err
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+)
+
+// StageRequest is an edit of the candidate.
+type StageRequest struct {
+	Documents []netcfg.Document
+	// Replace makes the documents the whole candidate.
+	Replace bool
+	// BaseRevision is the candidate's revision that was edited; nil is any.
+	BaseRevision *int64
+	// ValidateOnly leaves the candidate as it is.
+	ValidateOnly bool
+}
+
+// StageResult is what became of an edit.
+type StageResult struct {
+	Revision int64
+	Warnings netcfg.Problems
+}
+
+// Stage merges documents into the candidate and stores it; the kernel is only
+// looked at. Either all is taken or nothing. The error is netcfg.Problems or
+// *Error.
+func (e *Engine) Stage(ctx context.Context, req StageRequest) (res StageResult, err error) {
+	cerr := e.call(ctx, func() { res, err = e.stage(ctx, req) })
+	if cerr != nil {
+		return res, cerr
+	}
+	return res, err
+}
+
+func (e *Engine) stage(ctx context.Context, req StageRequest) (StageResult, error) {
+	if req.BaseRevision != nil && *req.BaseRevision != e.stagedRevision {
+		return StageResult{}, &Error{Kind: Stale, Rule: "stale-revision",
+			Message: fmt.Sprintf("the candidate is at revision %d, not at %d: somebody else has edited it; look at it again (agentctl config staged)", e.stagedRevision, *req.BaseRevision)}
+	}
+	s, err := e.Kernel.Snapshot(ctx)
+	if err != nil {
+		return StageResult{}, fmt.Errorf("look at the host: %w", err)
+	}
+	next := e.staged
+	if req.Replace {
+		next = netcfg.Config{}
+	}
+	var warnings, problems netcfg.Problems
+	for i := range req.Documents {
+		doc := &req.Documents[i]
+		var ps netcfg.Problems
+		next, ps = netcfg.Merge(next, *doc, e.names(s))
+		problems = append(problems, doc.Locate(ps)...)
+		warnings = append(warnings, doc.Warnings...)
+	}
+	ps, more := e.judge(next)
+	problems = append(problems, ps...)
+	if len(problems) == 0 {
+		intent, found := plan.Resolve(e.input(next, s))
+		problems = append(problems, found.Without(netcfg.Unimplemented)...)
+		more = append(more, found.Only(netcfg.Unimplemented)...)
+		more = append(more, intent.Warnings...)
+	}
+	for i := range req.Documents {
+		req.Documents[i].Locate(problems)
+		req.Documents[i].Locate(more)
+	}
+	if len(problems) > 0 {
+		return StageResult{}, problems
+	}
+	return e.take(next, req.ValidateOnly, append(warnings, more...))
+}
+
+// judge holds a whole configuration against every rule that needs no look at the
+// host, but for what the kernel of this host lacks.
+func (e *Engine) judge(c netcfg.Config) (problems, warnings netcfg.Problems) {
+	problems, warnings = c.Validate(e.Limits)
+	return append(problems, e.lacking(c)...), warnings
+}
+
+// lacking refuses what this kernel cannot make, naming the module.
+func (e *Engine) lacking(c netcfg.Config) netcfg.Problems {
+	var out netcfg.Problems
+	for _, m := range e.Missing {
+		for _, n := range c.HostNics {
+			if m.Feature == string(n.Kind()) {
+				out = append(out, netcfg.Problem{Kind: netcfg.Unimplemented, Path: netcfg.NicPath(n.Name, ""), Rule: "kernel-lacks-" + m.Feature,
+					Message: fmt.Sprintf("this kernel cannot make a %s: %s", m.Feature, m.Reason)})
+			}
+		}
+	}
+	return out
+}
+
+// input is what a strict resolve works from. NICs that the running configuration
+// waits for already may go on being absent.
+func (e *Engine) input(c netcfg.Config, s snapshot) plan.Input {
+	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: e.known()}
+}
+
+func (e *Engine) known() map[string]bool {
+	known := map[string]bool{}
+	for _, w := range e.waiting {
+		known[w.Nic] = true
+	}
+	return known
+}
+
+// take stores the candidate. One that is as before keeps its revision.
+func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Problems) (StageResult, error) {
+	if validateOnly || netcfg.Equal(next, e.staged) {
+		return StageResult{e.stagedRevision, warnings}, nil
+	}
+	if err := e.saveStaged(next, e.stagedRevision+1); err != nil {
+		return StageResult{}, err
+	}
+	return StageResult{e.stagedRevision, warnings}, nil
+}
+
+// Discard makes the candidate what is running, and gives its revision.
+func (e *Engine) Discard(ctx context.Context) (revision int64, err error) {
+	cerr := e.call(ctx, func() {
+		if !netcfg.Equal(e.staged, e.running) {
+			err = e.saveStaged(e.running, e.stagedRevision+1)
+		}
+		revision = e.stagedRevision
+	})
+	if cerr != nil {
+		return 0, cerr
+	}
+	return revision, err
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A record is one line of header and the payload:
+//
+//	hostnic-state FORMAT GENERATION LENGTH SHA256
+//	{ JSON }
+//
+// The checksum covers generation and payload. A person can read it with less, and
+// nobody can edit it by accident.
+const (
+	magic      = "hostnic-state"
+	format     = 1
+	maxPayload = 64 << 20
+)
+
+type record struct {
+	generation uint64
+	payload    []byte
+	err        error
+}
+
+// DamagedError says that a record cannot be read as it was written.
+type DamagedError struct {
+	Name string
+	// Recovered is true when an older generation was good and has been read.
+	Recovered bool
+	Err       error
+}
+
+// Error says what is damaged and what was done about it.
+func (e *DamagedError) Error() string {
+	if e.Recovered {
+		return fmt.Sprintf("the stored %s is damaged (%v); the generation before it is used", e.Name, e.Err)
+	}
+	return fmt.Sprintf("the stored %s is damaged and there is no good generation of it: %v", e.Name, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// NewerError says that a newer version of the agent has written the record.
+type NewerError struct{ Format int }
+
+// Error says what to do.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the state was written by a newer version of the agent (format %d, this one knows %d): run that version, nothing is changed", e.Format, format)
+}
+
+func encode(generation uint64, v any) ([]byte, error) {
+	payload, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	payload = append(payload, '\n')
+	head := fmt.Sprintf("%s %d %d %d %s\n", magic, format, generation, len(payload), checksum(generation, payload))
+	return append([]byte(head), payload...), nil
+}
+
+func checksum(generation uint64, payload []byte) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n", generation)
+	h.Write(payload)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func decode(f io.Reader) record {
+	in := bufio.NewReader(f)
+	head, err := in.ReadString('\n')
+	if err != nil {
+		return record{err: errors.New("it is cut off within its first line")}
+	}
+	var word, sum string
+	var version int
+	var r record
+	var length int
+	if n, err := fmt.Sscanf(head, "%s %d", &word, &version); n < 2 || err != nil || word != magic {
+		return record{err: errors.New("it is not a state file of this agent")}
+	}
+	if version > format {
+		return record{err: &NewerError{version}}
+	}
+	if n, _ := fmt.Sscanf(head, "%s %d %d %d %s", &word, &version, &r.generation, &length, &sum); n < 5 || length < 0 || length > maxPayload {
+		return record{err: errors.New("its first line is damaged")}
+	}
+	r.payload, err = io.ReadAll(io.LimitReader(in, maxPayload+1))
+	switch {
+	case err != nil:
+		return record{err: err}
+	case len(r.payload) != length:
+		return record{err: fmt.Errorf("it has %d bytes where %d were written", len(r.payload), length)}
+	case checksum(r.generation, r.payload) != sum:
+		return record{err: errors.New("its checksum does not match")}
+	}
+	return r
+}
+
+func (r record) decode(v any) error {
+	if err := json.Unmarshal(r.payload, v); err != nil {
+		return fmt.Errorf("its content does not fit: %w", err)
+	}
+	return nil
+}

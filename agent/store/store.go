@@ -1,0 +1,271 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Store is an opened state directory. Its methods are for one goroutine at a time.
+type Store struct {
+	dir  string
+	lock *os.File
+}
+
+// LockedError says that another process holds the state directory.
+type LockedError struct{ Dir string }
+
+// Error says what to do about it.
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("another hostnicd uses the state directory %s: stop that first, or give this one another --state-dir", e.Dir)
+}
+
+// UnsafeError says that the state directory or a file in it is not safe to trust:
+// somebody else could have written it.
+type UnsafeError struct{ Path, Reason string }
+
+// Error says what is unsafe.
+func (e *UnsafeError) Error() string { return fmt.Sprintf("%s is not trusted: %s", e.Path, e.Reason) }
+
+// Open takes the state directory, making it with mode 0700 if it is missing. The
+// directory is locked until Close or the end of the process.
+func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Join(dir, revisionsDir), 0o700); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	if err := trusted(dir); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of the state directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &LockedError{dir}
+		}
+		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
+	}
+	return &Store{dir: dir, lock: lock}, nil
+}
+
+// trusted refuses a directory that others may write to.
+func trusted(dir string) error {
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the state directory: %w", err)
+	}
+	var sys unix.Stat_t
+	if err := unix.Lstat(dir, &sys); err != nil {
+		return fmt.Errorf("look at the state directory %s: %w", dir, err)
+	}
+	switch {
+	case !st.IsDir():
+		return &UnsafeError{dir, "it is not a directory"}
+	case int(sys.Uid) != os.Geteuid():
+		return &UnsafeError{dir, fmt.Sprintf("it belongs to uid %d, not to uid %d that runs the agent", sys.Uid, os.Geteuid())}
+	case st.Mode().Perm()&0o022 != 0:
+		return &UnsafeError{dir, fmt.Sprintf("others may write to it (mode %04o); chmod 0700 it", st.Mode().Perm())}
+	}
+	return nil
+}
+
+// Close gives the directory back.
+func (s *Store) Close() error { return s.lock.Close() }
+
+// Dir is the state directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Put stores v under the name, as JSON. When it returns nil the record is on the
+// disk. The older generation is the one that is overwritten, so that the last
+// record stays readable whatever happens meanwhile.
+func (s *Store) Put(name string, v any) error {
+	slots, _ := s.slots(name)
+	newest, target := uint64(0), slotNames(name)[0]
+	for i, slot := range slots {
+		if slot.err == nil && slot.generation > newest {
+			newest, target = slot.generation, slotNames(name)[1-i]
+		}
+	}
+	data, err := encode(newest+1, v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return s.write(target, data)
+}
+
+// Get reads the newest good record of the name into v. It returns
+// fs.ErrNotExist when there never was one, *DamagedError with Recovered when the
+// newer generation is damaged and v is the older one, *DamagedError without it
+// when there is no good one, and *NewerError for the format of a newer version.
+func (s *Store) Get(name string, v any) error {
+	slots, names := s.slots(name)
+	best := -1
+	var damage error
+	for i, slot := range slots {
+		var newer *NewerError
+		switch {
+		case errors.As(slot.err, &newer):
+			return slot.err
+		case slot.err == nil && (best < 0 || slot.generation > slots[best].generation):
+			best = i
+		case slot.err != nil && !errors.Is(slot.err, fs.ErrNotExist):
+			damage = fmt.Errorf("%s: %w", names[i], slot.err)
+		}
+	}
+	if best < 0 && damage == nil {
+		return fs.ErrNotExist
+	}
+	if best < 0 {
+		return &DamagedError{Name: name, Err: damage}
+	}
+	if err := slots[best].decode(v); err != nil {
+		return &DamagedError{Name: name, Err: err}
+	}
+	if damage != nil {
+		return &DamagedError{Name: name, Recovered: true, Err: damage}
+	}
+	return nil
+}
+
+func slotNames(name string) [2]string { return [2]string{name + ".a", name + ".b"} }
+
+func (s *Store) slots(name string) (slots [2]record, names [2]string) {
+	names = slotNames(name)
+	for i := range slots {
+		slots[i] = s.read(names[i])
+	}
+	return slots, names
+}
+
+func (s *Store) read(name string) record {
+	path := filepath.Join(s.dir, name)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if errors.Is(err, unix.ELOOP) {
+			err = &UnsafeError{path, "it is a symbolic link"}
+		}
+		return record{err: err}
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return decode(f)
+}
+
+// write puts a whole file in place, or leaves what was there. A failed sync means
+// not written: the kernel may have dropped the pages, and asking again would lie
+// (fsync(2), NOTES).
+func (s *Store) write(name string, data []byte) error {
+	path := filepath.Join(s.dir, name)
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(name)+"-")
+	if err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // gone when the rename succeeded
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+const revisionsDir = "revisions"
+
+func revisionName(n int64) string { return filepath.Join(revisionsDir, fmt.Sprintf("%08d", n)) }
+
+// PutRevision stores v as the numbered revision, which must be new. Older
+// revisions are never written to again, so each is a generation of its own.
+func (s *Store) PutRevision(n int64, v any) error {
+	data, err := encode(uint64(n), v)
+	if err != nil {
+		return fmt.Errorf("encode revision %d: %w", n, err)
+	}
+	return s.write(revisionName(n), data)
+}
+
+// GetRevision reads a numbered revision into v; fs.ErrNotExist when there is none.
+func (s *Store) GetRevision(n int64, v any) error {
+	r := s.read(revisionName(n))
+	if r.err == nil {
+		r.err = r.decode(v)
+	}
+	var newer *NewerError
+	if r.err == nil || errors.Is(r.err, fs.ErrNotExist) || errors.As(r.err, &newer) {
+		return r.err
+	}
+	return &DamagedError{Name: fmt.Sprintf("revision %d", n), Err: r.err}
+}
+
+// Revisions are the numbers of the stored revisions, rising.
+func (s *Store) Revisions() ([]int64, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, revisionsDir))
+	if err != nil {
+		return nil, fmt.Errorf("list the revisions: %w", err)
+	}
+	var out []int64
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if n, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && n > 0 {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// DropRevision removes an old revision. Removing what is gone is success.
+func (s *Store) DropRevision(n int64) error {
+	err := os.Remove(filepath.Join(s.dir, revisionName(n)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Tidy removes temporary files that a killed process has left.
+func (s *Store) Tidy() {
+	for _, dir := range []string{s.dir, filepath.Join(s.dir, revisionsDir)} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ".") && e.Type().IsRegular() {
+				_ = os.Remove(filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+}
