@@ -1,5 +1,10 @@
 package netcfg
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Document is what an operator hands in: a partial configuration that is merged
 // into a Config by Merge.
 type Document struct {
@@ -29,15 +34,35 @@ type NicEdit struct {
 }
 
 // Locate fills in the line of each problem from the document that caused it. A
-// path without a line of its own takes that of the nearest path around it.
-func (d *Document) Locate(ps Problems) Problems {
+// path without a line of its own takes that of the nearest path around it. A NIC
+// that the document knows by id, or a VLAN that it does not name, is found by the
+// name that Merge gives it.
+func (d *Document) Locate(ps Problems, names Names) Problems {
+	known := map[string]string{}
+	for i := range d.Nics {
+		e := &d.Nics[i]
+		switch {
+		case e.Name != "":
+		case e.ID != "":
+			known[NicPath(names(e.ID), "")] = NicPath(e.ID, "")
+		case e.VLAN != nil && e.VLAN.ID != nil:
+			known[NicPath(vlanName(names(e.BaseInterface), *e.VLAN.ID), "")] = indexed("host_nics", i)
+		}
+	}
 	for i := range ps {
-		for path := ps[i].Path; ps[i].Line == 0 && path != ""; path = parentPath(path) {
+		path := ps[i].Path
+		if head, rest, ok := strings.Cut(path, "]"); ok && known[head+"]"] != "" {
+			path = known[head+"]"] + rest
+		}
+		for ; ps[i].Line == 0 && path != ""; path = parentPath(path) {
 			ps[i].Line = d.Lines[path]
 		}
 	}
 	return ps
 }
+
+// vlanName is what a VLAN is called that the document gives no name.
+func vlanName(base string, id int) string { return fmt.Sprintf("%s.%d", base, id) }
 
 func parentPath(path string) string {
 	for i := len(path) - 1; i > 0; i-- {

@@ -14,8 +14,7 @@ type Names func(ref string) string
 // the document does not mention stays, a null unsets, lists are replaced whole.
 // The result is in canonical form and refers to links by name; it is not yet
 // validated. The problems are those of merging itself: a NIC without a name or
-// given twice, a removal of what is not there or is still needed. base and doc are
-// not changed.
+// given twice, a removal of what is not there. base and doc are not changed.
 func Merge(base Config, doc Document, names Names) (Config, Problems) {
 	m := merger{out: base.Clone(), names: names, index: map[string]int{}, edited: map[string]bool{}, removed: map[string]bool{}}
 	for i, n := range m.out.HostNics {
@@ -30,7 +29,6 @@ func Merge(base Config, doc Document, names Names) (Config, Problems) {
 	m.out.HostNics = slices.DeleteFunc(m.out.HostNics, func(n HostNic) bool { return m.removed[n.Name] })
 	m.lists(doc)
 	m.out.canonicalize(names)
-	m.stillNeeded(doc.Removed)
 	return m.out, m.problems
 }
 
@@ -106,7 +104,7 @@ func (m *merger) nameOf(i int, e NicEdit) string {
 		}
 	}
 	if name == "" && e.BaseInterface != "" && e.VLAN != nil && e.VLAN.ID != nil {
-		name = fmt.Sprintf("%s.%d", m.names(e.BaseInterface), *e.VLAN.ID)
+		name = vlanName(m.names(e.BaseInterface), *e.VLAN.ID)
 	}
 	if name == "" {
 		m.refuse(Problem{Path: fmt.Sprintf("host_nics[%d].name", i), Rule: "nic-name",
@@ -144,26 +142,6 @@ func (m *merger) remove(path, ref string) {
 			Message: name + " is a NIC, and NICs are not created or deleted: to take its address away say agentctl set " + name + " ip="})
 	default:
 		m.removed[name] = true
-	}
-}
-
-// stillNeeded refuses a removal under what stays. It looks at the result, where
-// every reference is a name.
-func (m *merger) stillNeeded(refs []string) {
-	users := map[string][]string{}
-	for _, n := range m.out.HostNics {
-		users[n.BaseInterface] = append(users[n.BaseInterface], n.Name)
-	}
-	for i, r := range m.out.Routes {
-		users[r.NIC] = append(users[r.NIC], indexed("routes", i))
-	}
-	for i, ref := range refs {
-		name := m.names(ref)
-		if !m.removed[name] || len(users[name]) == 0 {
-			continue
-		}
-		m.refuse(Problem{Kind: Precondition, Path: indexed("removed", i), Rule: "removed-in-use", Found: ref,
-			Message: joinWords(users[name], "and") + " would stay and need " + name + ": remove them, too, or put them elsewhere"})
 	}
 }
 

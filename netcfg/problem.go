@@ -47,7 +47,7 @@ func (p Problem) String() string {
 	}
 	b.WriteString(Printable(p.Message))
 	if p.Found != "" {
-		fmt.Fprintf(&b, " (found %q", p.Found)
+		fmt.Fprintf(&b, ` (found "%s"`, Printable(p.Found))
 		if p.Allowed != "" {
 			fmt.Fprintf(&b, ", allowed %s", Printable(p.Allowed))
 		}

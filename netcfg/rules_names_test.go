@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var groupC1 = ruleGroup{rules: []string{"bond-name"}, cases: []ruleCase{
@@ -110,7 +111,17 @@ var groupC29 = ruleGroup{rules: []string{"nic-count"}, cases: []ruleCase{
 	{name: "over it", config: host(aNic("eth0"), aNic("eth1"), aNic("a/b")), limits: Limits{MaxNics: 2}, want: []string{"nic-count host_nics"}},
 }}
 
-func TestFault_C29(t *testing.T) { groupC29.run(t) }
+func TestFault_C29(t *testing.T) {
+	groupC29.run(t)
+	for _, test := range []struct{ nics, problems int }{{1024, 0}, {10000, 1}} {
+		c := benchmarkConfig(test.nics)
+		start := time.Now()
+		problems, _ := c.Validate(Limits{MaxNics: 1024})
+		if took := time.Since(start); len(problems) != test.problems || took > time.Second {
+			t.Errorf("%d: %d problems in %v", test.nics, len(problems), took)
+		}
+	}
+}
 
 var groupC30 = ruleGroup{rules: []string{"text"}, cases: []ruleCase{
 	{name: "umlauts, other scripts and symbols", config: host(aNic("eth0", onNetwork("Büro 東京 €")))},

@@ -47,7 +47,8 @@ func checkAddressMissing(k *checker) {
 	})
 }
 
-// judged are the static addresses whose own fields are in order.
+// judged are the static addresses whose own fields are in order. Once the same
+// address twice has been looked for, the second is not among them.
 func (k *checker) judged() []placed {
 	return slices.DeleteFunc(slices.Clone(k.static), func(p placed) bool {
 		return p.prefix.Bits() == 0 || len(k.settled) > 0 && k.settled[p.at(p.field).path]
@@ -107,11 +108,10 @@ func checkOverlap(k *checker) {
 }
 
 // enclosing is the owner of the smallest subnet around p that is another NIC's.
-// The same address twice is another rule's.
 func enclosing(stack []level, p placed) *placed {
 	for i := len(stack) - 1; i >= 0; i-- {
 		for _, o := range stack[i].owners {
-			if o.nic != p.nic && o.prefix.Addr() != p.prefix.Addr() {
+			if o.nic != p.nic {
 				return &o
 			}
 		}

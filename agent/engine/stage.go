@@ -49,12 +49,13 @@ func (e *Engine) stage(ctx context.Context, req StageRequest) (StageResult, erro
 	if req.Replace {
 		next = netcfg.Config{}
 	}
+	names := e.names(s)
 	var warnings, problems netcfg.Problems
 	for i := range req.Documents {
 		doc := &req.Documents[i]
 		var ps netcfg.Problems
-		next, ps = netcfg.Merge(next, *doc, e.names(s))
-		problems = append(problems, doc.Locate(ps)...)
+		next, ps = netcfg.Merge(next, *doc, names)
+		problems = append(problems, doc.Locate(ps, names)...)
 		warnings = append(warnings, doc.Warnings...)
 	}
 	ps, more := e.judge(next)
@@ -66,8 +67,8 @@ func (e *Engine) stage(ctx context.Context, req StageRequest) (StageResult, erro
 		more = append(more, intent.Warnings...)
 	}
 	for i := range req.Documents {
-		req.Documents[i].Locate(problems)
-		req.Documents[i].Locate(more)
+		req.Documents[i].Locate(problems, names)
+		req.Documents[i].Locate(more, names)
 	}
 	if len(problems) > 0 {
 		return StageResult{}, problems

@@ -17,8 +17,9 @@ const (
 	MaxDepth = 32
 	// MaxNics is the number of NICs.
 	MaxNics = 1024
-	// maxValues is the number of values of all kinds, which bounds memory.
-	maxValues = 1 << 18
+	// maxValues is the number of values of all kinds. It keeps the worst document
+	// below 128 MiB and leaves 128 values to each of the most NICs.
+	maxValues = 1 << 17
 )
 
 var byteOrderMark = []byte("\ufeff")
@@ -70,7 +71,7 @@ func (d *decoder) plausible(data []byte) bool {
 	if len(data) > MaxDocument {
 		d.refuse(netcfg.Problem{Rule: ruleTooLarge, Found: fmt.Sprintf("%d bytes", len(data)),
 			Allowed: fmt.Sprintf("up to %d bytes", MaxDocument),
-			Message: "the document is too large; split it and stage the parts one after the other"})
+			Message: "the document is too large: split it and stage the parts one after the other"})
 		return false
 	}
 	for i := 0; i < len(data); {
@@ -84,7 +85,7 @@ func (d *decoder) plausible(data []byte) bool {
 				what = fmt.Sprintf("the byte 0x%02x, which is not UTF-8", data[i])
 			}
 			d.refuse(netcfg.Problem{Rule: ruleText, Found: string(data[i : i+size]), Allowed: "text in UTF-8",
-				Message: "the document holds " + what + "; save it as plain UTF-8 text", Line: line, Column: column})
+				Message: "the document holds " + what + ": save it as plain UTF-8 text", Line: line, Column: column})
 			return false
 		}
 		i += size

@@ -181,7 +181,7 @@ removed:
 			t.Errorf("%s is in line %d, got %d", path, want, got)
 		}
 	}
-	at := doc.Locate(netcfg.Problems{{Path: "host_nics[bond0].ip.netmask"}})
+	at := doc.Locate(netcfg.Problems{{Path: "host_nics[bond0].ip.netmask"}}, func(ref string) string { return ref })
 	if at[0].Line != 9 {
 		t.Errorf("a missing netmask is shown in line %d, want that of ip, 9", at[0].Line)
 	}

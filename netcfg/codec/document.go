@@ -49,7 +49,7 @@ func (d *decoder) nics(n node, at place) []netcfg.NicEdit {
 	if len(n.items) > MaxNics {
 		first := n.items[MaxNics]
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleTooMany, Found: fmt.Sprint(len(n.items)), Line: first.line, Column: first.column,
-			Allowed: fmt.Sprintf("up to %d NICs", MaxNics), Message: "the document holds too many NICs; stage it in parts"})
+			Allowed: fmt.Sprintf("up to %d NICs", MaxNics), Message: "the document holds too many NICs: stage it in parts"})
 		return nil
 	}
 	out := make([]netcfg.NicEdit, len(n.items))
@@ -130,7 +130,7 @@ func (d *decoder) references(n node, at place) []string {
 		}
 		if out[i] == "" {
 			d.refuse(netcfg.Problem{Path: here.path, Rule: ruleMissing, Allowed: "id or name", Line: item.line, Column: item.column,
-				Message: "this refers to nothing; give the id or the name"})
+				Message: "this refers to nothing: give the id or the name"})
 		}
 	}
 	return out

@@ -66,7 +66,7 @@ func parseElement(data []byte, r *report) (root element, ok bool) {
 	if at, long := longRun(data); long {
 		line, column := newCursor(data).at(at)
 		r.refuse(netcfg.Problem{Rule: ruleTooLarge, Allowed: fmt.Sprintf("up to %d bytes", maxRun), Line: line, Column: column,
-			Message: "a text or an attribute of this document is too long; nothing in a configuration is"})
+			Message: "a text or an attribute of this document is too long: nothing in a configuration is"})
 		return root, false
 	}
 	x := elementReader{report: r, tokens: xml.NewDecoder(bytes.NewReader(data)), cursor: newCursor(data)}
@@ -83,7 +83,7 @@ func parseElement(data []byte, r *report) (root element, ok bool) {
 		switch t := tok.(type) {
 		case xml.StartElement:
 			if found {
-				return root, x.syntaxAt(line, column, "a second root element begins here; put several NICs into one host_nics element")
+				return root, x.syntaxAt(line, column, "a second root element begins here: put several NICs into one host_nics element")
 			}
 			found = true
 			if root, err = x.element(t, line, column, 1); err != nil {
@@ -122,7 +122,7 @@ func (x *elementReader) syntaxAt(line, column int, why string) bool {
 
 func (x *elementReader) doctype(line, column int) error {
 	x.refuse(netcfg.Problem{Rule: ruleDTD, Line: line, Column: column,
-		Message: "document type declarations and entities are not taken, because they can pull in files and stand for gigabytes; take the declaration out"})
+		Message: "document type declarations and entities are not taken, because they can pull in files and stand for gigabytes: take the declaration out"})
 	return errReported
 }
 

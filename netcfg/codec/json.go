@@ -131,10 +131,10 @@ func (j *jsonReader) list(n node, depth int) (node, error) {
 
 func tooDeep(line, column int) netcfg.Problem {
 	return netcfg.Problem{Rule: ruleTooDeep, Allowed: fmt.Sprintf("up to %d levels", MaxDepth), Line: line, Column: column,
-		Message: "the document nests too deeply; no part of a configuration does"}
+		Message: "the document nests too deeply: no part of a configuration does"}
 }
 
 func tooManyValues(line int) netcfg.Problem {
 	return netcfg.Problem{Rule: ruleTooLarge, Allowed: fmt.Sprintf("up to %d values", maxValues), Line: line,
-		Message: "the document holds too many values; split it and stage the parts one after the other"}
+		Message: "the document holds too many values: split it and stage the parts one after the other"}
 }

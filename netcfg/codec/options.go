@@ -71,7 +71,7 @@ func (o *optionReader) member(f field) {
 	}
 	if _, ok := netcfg.BondOptionSpec(f.name); !ok {
 		o.refuse(netcfg.Problem{Path: at.path, Rule: ruleUnknown, Found: f.name, Allowed: optionNames(), Line: f.line, Column: f.column,
-			Message: "bonds have no such option, so there is nothing to unset; correct its name or take it out"})
+			Message: "bonds have no such option, so there is nothing to unset: correct its name or take it out"})
 		return
 	}
 	o.null(f, at)

@@ -71,7 +71,7 @@ func (d *decoder) value(n node, to reflect.Value, at place) {
 		to.SetBool(d.boolean(n, at))
 	default:
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleType, Line: n.line, Column: n.column,
-			Message: fmt.Sprintf("the codec does not know how to read a %s; this is a fault of the agent", to.Type())})
+			Message: fmt.Sprintf("the codec does not know how to read a %s: this is a fault of the agent", to.Type())})
 	}
 }
 
@@ -115,23 +115,23 @@ func (d *decoder) fields(n node, at place, names, outputs []string, each func(fi
 			each(f, here)
 		case slices.Contains(outputs, f.name):
 			d.warn(netcfg.Problem{Path: here.path, Rule: ruleOutput, Line: f.line, Column: f.column,
-				Message: f.name + " is what the agent reports and cannot be set; it is ignored"})
+				Message: f.name + " is what the agent reports and cannot be set: it is ignored"})
 		default:
 			d.refuse(netcfg.Problem{Path: join(at.path, excerpt(f.name)), Rule: ruleUnknown, Found: f.name, Allowed: strings.Join(names, ", "),
-				Message: "there is no such field here; correct its name or take it out", Line: f.line, Column: f.column})
+				Message: "there is no such field here: correct its name or take it out", Line: f.line, Column: f.column})
 		}
 	}
 }
 
 func (d *decoder) twice(f field, first int, at place) {
 	d.refuse(netcfg.Problem{Path: at.path, Rule: ruleDuplicate, Line: f.line, Column: f.column,
-		Message: fmt.Sprintf("%s is given twice, first in line %d; keep one of the two", excerpt(f.name), first)})
+		Message: fmt.Sprintf("%s is given twice, first in line %d: keep one of the two", excerpt(f.name), first)})
 }
 
 func (d *decoder) null(f field, at place) {
 	if !at.nullable || at.below == "name" || at.below == "id" {
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleType, Found: "null", Line: f.line, Column: f.column,
-			Message: f.name + " cannot be unset here; give it a value or leave it out"})
+			Message: f.name + " cannot be unset here: give it a value or leave it out"})
 		return
 	}
 	d.unset = append(d.unset, at.below)
@@ -159,7 +159,7 @@ func (d *decoder) text(n node, at place) string {
 	}
 	if n.text == "" {
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleEmpty, Line: n.line, Column: n.column,
-			Message: "empty text says nothing; give a value, write null to unset, or leave the field out"})
+			Message: "empty text says nothing: give a value, write null to unset, or leave the field out"})
 		return ""
 	}
 	if !d.clean(n, at) {
@@ -176,7 +176,7 @@ func (d *decoder) clean(n node, at place) bool {
 	}
 	if strings.TrimSpace(n.text) != n.text {
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleText, Found: n.text, Line: n.line, Column: n.column,
-			Message: "this text begins or ends with a blank; take it out"})
+			Message: "this text begins or ends with a blank: take it out"})
 		return false
 	}
 	return true
@@ -192,7 +192,7 @@ func (d *decoder) printable(n node, at place) bool {
 		what = fmt.Sprintf("the control character %U", r)
 	}
 	d.refuse(netcfg.Problem{Path: at.path, Rule: ruleText, Found: n.text, Allowed: "printable characters",
-		Message: "this text holds " + what + "; take it out", Line: n.line, Column: n.column})
+		Message: "this text holds " + what + ": take it out", Line: n.line, Column: n.column})
 	return false
 }
 
@@ -209,7 +209,7 @@ func (d *decoder) integer(n node, at place) int64 {
 	v, err := strconv.ParseInt(n.text, 10, strconv.IntSize)
 	if err != nil {
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleRange, Found: n.text, Line: n.line, Column: n.column,
-			Message: "this number is far out of range; nothing on a NIC is as large"})
+			Message: "this number is far out of range: nothing on a NIC is as large"})
 	}
 	return v
 }
@@ -226,7 +226,7 @@ func (d *decoder) ident(n node, at place) string {
 	s := d.text(n, at)
 	if strings.Contains(s, " ") {
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleText, Found: s, Line: n.line, Column: n.column,
-			Message: "an id holds no blanks; take them out"})
+			Message: "an id holds no blanks: take them out"})
 	}
 	return s
 }
@@ -254,7 +254,7 @@ func (d *decoder) wrongType(n node, at place, want string) {
 	hint := ""
 	if n.kind == number || n.kind == boolean {
 		if want == "text" {
-			hint = "; put it in quotes if it is meant as text"
+			hint = ": put it in quotes if it is meant as text"
 		}
 	}
 	what := "the document"

@@ -74,7 +74,7 @@ func (x xmlReader) ignore(e element, path string) {
 		return
 	}
 	x.warn(netcfg.Problem{Path: join(path, excerpt(e.name)), Rule: ruleIgnored, Line: e.line, Column: e.column,
-		Message: "the agent has no such element; it is ignored"})
+		Message: "the agent has no such element: it is ignored"})
 }
 
 func (x xmlReader) nic(e element, i int) node {

@@ -37,7 +37,7 @@ func parseYAML(data []byte, r *report) node {
 			err = nil
 		case nil:
 			y.refuse(netcfg.Problem{Rule: ruleDocuments, Allowed: "one document", Line: second.Line, Column: second.Column,
-				Message: "a second YAML document begins here; stage them one after the other"})
+				Message: "a second YAML document begins here: stage them one after the other"})
 		}
 	}
 	if err != nil {
@@ -47,17 +47,40 @@ func parseYAML(data []byte, r *report) node {
 	return y.value(doc.Content[0], 0)
 }
 
-// structure counts the characters that can begin a value, because the library
-// builds its whole tree, at some 200 bytes a value, before anyone can count.
+// structure counts the places where a value can begin, because the library builds
+// its whole tree, at some 400 bytes a value, before anyone can count values.
+// Dashes and colons within words, of which MACs, UUIDs and IPv6 addresses are
+// full, do not count.
 func structure(data []byte) int {
 	n := 0
-	for _, c := range data {
+	for i, c := range data {
+		next, before := byte(' '), byte(' ')
+		if i+1 < len(data) {
+			next = data[i+1]
+		}
+		if i > 0 {
+			before = data[i-1]
+		}
 		switch c {
-		case '[', '{', ',', ':', '-', '?', '&', '*', '!':
+		case '[', '{', ',', '&', '*', '!':
 			n++
+		case '-', '?':
+			if isBlank(next) {
+				n++
+			}
+		case ':':
+			if isBlank(next) || !isWord(before) || bytes.IndexByte([]byte("[]{},"), next) >= 0 {
+				n++
+			}
 		}
 	}
 	return n
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+func isWord(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
 // nextDocument also turns a panic of the library into an error: its scanner is
@@ -95,7 +118,7 @@ func (y *yamlReader) value(from *yaml.Node, depth int) node {
 	}
 	if from.Kind != yaml.AliasNode && !plainTag(from) {
 		y.refuse(netcfg.Problem{Rule: ruleTag, Found: from.Tag, Line: from.Line, Column: from.Column,
-			Message: "this YAML tag does not fit the value; leave it out"})
+			Message: "this YAML tag does not fit the value: leave it out"})
 		return n
 	}
 	if (from.Kind == yaml.MappingNode || from.Kind == yaml.SequenceNode) && depth == MaxDepth {
@@ -128,7 +151,7 @@ func (y *yamlReader) alias(from *yaml.Node) {
 		found = "*" + from.Value
 	}
 	y.refuse(netcfg.Problem{Rule: ruleAlias, Found: found, Line: from.Line, Column: from.Column,
-		Message: "YAML anchors and aliases are not taken, because a few lines of them can stand for gigabytes; write the value out"})
+		Message: "YAML anchors and aliases are not taken, because a few lines of them can stand for gigabytes: write the value out"})
 }
 
 // key is the name of a field. A merge key is an alias in other clothes.
@@ -140,7 +163,7 @@ func (y *yamlReader) key(from *yaml.Node) (string, bool) {
 	}
 	if from.ShortTag() == "!!merge" {
 		y.refuse(netcfg.Problem{Rule: ruleAlias, Found: "<<", Line: from.Line, Column: from.Column,
-			Message: "YAML merge keys are not taken; write the fields out"})
+			Message: "YAML merge keys are not taken: write the fields out"})
 		return "", false
 	}
 	return from.Value, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hostnic/hostnic/netcfg"
@@ -43,7 +44,8 @@ type Report struct {
 	Plan plan.Plan
 	// Wrote says whether anything was sent to the kernel.
 	Wrote bool
-	// Drift is what is not as wanted; empty when Err is nil.
+	// Drift is what is not as wanted; without an error, only what lies outside of
+	// the host.
 	Drift []plan.Drift
 }
 
@@ -138,8 +140,10 @@ func resolve(t Target, s state.Snapshot, memory plan.Memory) (plan.Intent, netcf
 	}
 }
 
+// settled judges a look that finds nothing to do. What lies outside of the host is
+// reported, and is no reason to take back what was done on it.
 func settled(drift []plan.Drift, refused error) error {
-	if len(drift) == 0 {
+	if !slices.ContainsFunc(drift, func(d plan.Drift) bool { return !d.Outside }) {
 		return nil
 	}
 	if refused != nil {

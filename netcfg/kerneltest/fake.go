@@ -47,7 +47,7 @@ type Fake struct {
 // kernel comes from a fixed seed here: the same calls give the same namespace.
 func NewFake() *Fake {
 	f := &Fake{byIndex: map[int]*link{}, allowed: -1, random: rand.New(rand.NewPCG(1, 2))}
-	lo := &link{Link: state.Link{Name: "lo", Type: typeLoopback, MAC: zeroMAC, MTU: 65536}, v6: true, cable: true}
+	lo := &link{Link: state.Link{Name: "lo", Type: typeLoopback, MTU: 65536}, v6: true, cable: true}
 	f.register(lo)
 	_ = f.setUp(lo)
 	f.settle()

@@ -32,7 +32,10 @@ type slave struct {
 	originalMTU int
 	up          bool
 	failures    uint32
-	aggregator  int
+	// aggregator is the number of the slave's own; selected once the state machine
+	// has given the port an aggregator.
+	aggregator int
+	selected   bool
 }
 
 func (b *bond) mode() int { return b.params[pMode] }
@@ -291,7 +294,13 @@ func (f *Fake) monitor(m *link) bool {
 // is up.
 func (f *Fake) aggregate(m *link) {
 	b := m.bond
-	if b.mode() == mode8023AD && m.Up() && (b.aggregated == nil || !b.aggregated.slave.up) {
+	if b.mode() != mode8023AD || !m.Up() {
+		return
+	}
+	for _, l := range b.slaves {
+		l.slave.selected = true
+	}
+	if b.aggregated == nil || !b.aggregated.slave.up {
 		b.aggregated = firstUp(b)
 	}
 }

@@ -93,7 +93,7 @@ func lookSlave(l *link) *state.Slave {
 	if b.mode() == modeActiveBackup && b.active != l || b.mode() == mode8023AD && b.aggregated != l {
 		out.State = "backup"
 	}
-	if b.mode() == mode8023AD {
+	if b.mode() == mode8023AD && s.selected {
 		out.AggregatorID, out.ActorPortState, out.PartnerPortState = new(s.aggregator), new(197), new(2)
 	}
 	return out

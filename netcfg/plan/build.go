@@ -70,6 +70,7 @@ func Build(in Intent, s state.Snapshot) Plan {
 		{"VLANs up", b.vlansUp},
 		{"addresses", b.addressesIn},
 		{"routes", b.routesIn},
+		{"remove old addresses", b.oldAddressesOut},
 		{"links down", b.downs},
 	} {
 		b.ops = nil
@@ -175,13 +176,41 @@ func (b *builder) name(index int) string {
 // come first: the kernel's order of IPv4 addresses tells which one is primary.
 func (b *builder) addressesOut() {
 	for _, a := range b.in.GoneAddresses {
-		b.removeAddress(a, "")
+		if !b.hasSuccessor(a) {
+			b.removeAddress(a, "")
+		}
 	}
 	for _, l := range b.in.Links {
 		for _, a := range outOfOrder(b.now.addrs[l.Index], l.Addresses) {
 			b.removeAddress(a, "to come back in the order of the document")
 		}
 	}
+}
+
+// oldAddressesOut takes off what has waited for its successor.
+func (b *builder) oldAddressesOut() {
+	for _, a := range b.in.GoneAddresses {
+		b.removeAddress(a, "")
+	}
+}
+
+// hasSuccessor is true of an address that stays until another of its family is
+// there, so that the link is never without one: the kernel takes routes along with
+// the last. It cannot wait where something in its own subnet is to stay or to come,
+// which would stand behind it and go with it.
+func (b *builder) hasSuccessor(old state.Address) bool {
+	found := false
+	for _, l := range b.in.Links {
+		for _, a := range l.Addresses {
+			if a.Prefix.Overlaps(old.Prefix) {
+				return false
+			}
+			found = found || l.Index == old.Link && a.Prefix.Addr().Is4() == old.Prefix.Addr().Is4()
+		}
+	}
+	return found && !slices.ContainsFunc(b.keptAddrs, func(a state.Address) bool {
+		return a.Link == old.Link && a.Prefix.Overlaps(old.Prefix)
+	})
 }
 
 // removeAddress leaves out what the kernel has taken along already.

@@ -53,14 +53,14 @@ type checker struct {
 
 func (c *checker) differ(nic, field, wanted, actual string) {
 	if wanted != actual {
-		c.drift = append(c.drift, Drift{netcfg.NicPath(nic, field), wanted, actual})
+		c.drift = append(c.drift, Drift{Field: netcfg.NicPath(nic, field), Wanted: wanted, Actual: actual})
 	}
 }
 
 func (c *checker) link(w *Link) {
 	l := c.byName[w.KernelName]
 	if l == nil {
-		c.drift = append(c.drift, Drift{netcfg.NicPath(w.Name, ""), "present", "absent"})
+		c.drift = append(c.drift, Drift{Field: netcfg.NicPath(w.Name, ""), Wanted: "present", Actual: "absent"})
 		return
 	}
 	if w.Kind != netcfg.KindNIC {
@@ -144,7 +144,8 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 			continue
 		}
 		if have[i].Flags&state.FlagDADFailed != 0 {
-			c.differ(w.Name, field, "present", "a duplicate: another host on the link has it")
+			c.drift = append(c.drift, Drift{Field: netcfg.NicPath(w.Name, field), Wanted: "present",
+				Actual: "a duplicate: another host on the link has it", Outside: true})
 		}
 		subnet := a.Prefix.Masked()
 		if before, ok := last[subnet]; ok && a.Prefix.Addr().Is4() && i < before {

@@ -77,7 +77,12 @@ type Route struct {
 type Waiting struct{ Nic, Reason string }
 
 // Drift is one difference between an Intent and a Snapshot.
-type Drift struct{ Field, Wanted, Actual string }
+type Drift struct {
+	Field, Wanted, Actual string
+	// Outside marks a difference that lies outside of the host, where no operation
+	// mends it: another host has the address.
+	Outside bool
+}
 
 // Memory is what the agent remembers of its own doing. It lives on disk and is
 // written before the kernel is.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"sort"
 	"strconv"
@@ -328,27 +329,46 @@ func (m *model) addAddress(a state.Address) {
 }
 
 // removeAddress takes the secondaries along: promote_secondaries is off by default
-// (net/ipv4/devinet.c).
+// (net/ipv4/devinet.c). Routes through the subnet stay, but the last IPv4 address
+// takes all IPv4 routes of the link along (fib_inetaddr_event in
+// net/ipv4/fib_frontend.c).
 func (m *model) removeAddress(a state.Address) {
 	list := m.addrs[a.Link]
 	i := slices.IndexFunc(list, func(have state.Address) bool { return have.Prefix == a.Prefix })
 	if i < 0 {
 		return
 	}
-	primary := a.Prefix.Addr().Is4() && !list[i].Secondary()
+	ipv4 := func(p netip.Prefix) bool { return p.Addr().Is4() }
+	primary := ipv4(a.Prefix) && !list[i].Secondary()
 	m.addrs[a.Link] = slices.DeleteFunc(list, func(have state.Address) bool {
 		return have.Prefix == a.Prefix || primary && have.Secondary() && have.Prefix.Masked() == a.Prefix.Masked()
 	})
-	// Routes through the subnet go with it.
+	last := !slices.ContainsFunc(m.addrs[a.Link], func(have state.Address) bool { return ipv4(have.Prefix) })
 	m.routes[a.Link] = slices.DeleteFunc(m.routes[a.Link], func(r state.Route) bool {
-		return r.Source == a.Prefix.Addr() || r.Gateway.IsValid() && a.Prefix.Contains(r.Gateway) && !m.reachable(a.Link, r)
+		return ipv4(r.Dst) && ipv4(a.Prefix) && (last || r.Source == a.Prefix.Addr())
 	})
 }
 
-// reachable is true while some address of the link still has the gateway in its
-// subnet.
-func (m *model) reachable(link int, r state.Route) bool {
-	return r.Flags&FlagOnlink != 0 || slices.ContainsFunc(m.addrs[link], func(a state.Address) bool { return a.Prefix.Contains(r.Gateway) })
+// possible is true of a route that the kernel takes: its source is an address of
+// this host, and its gateway is reached through the link.
+func (m *model) possible(r state.Route) bool {
+	if r.Source.IsValid() && !m.local(r.Source) {
+		return false
+	}
+	return !r.Gateway.IsValid() || r.Flags&FlagOnlink != 0 || r.Gateway.IsLinkLocalUnicast() ||
+		slices.ContainsFunc(m.addrs[r.Link], func(a state.Address) bool { return a.Prefix.Contains(r.Gateway) }) ||
+		slices.ContainsFunc(m.routes[r.Link], func(have state.Route) bool {
+			return !have.Gateway.IsValid() && have.Dst.Contains(r.Gateway) && have.Protocol != state.ProtocolKernel
+		})
+}
+
+func (m *model) local(a netip.Addr) bool {
+	for _, list := range m.addrs {
+		if slices.ContainsFunc(list, func(have state.Address) bool { return have.Prefix.Addr() == a }) {
+			return true
+		}
+	}
+	return false
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

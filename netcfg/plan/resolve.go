@@ -49,6 +49,7 @@ func Resolve(in Input) (Intent, netcfg.Problems) {
 	r.mtus()
 	r.macs()
 	r.addressing()
+	r.ipv6MTU()
 	r.restore()
 	r.before()
 	r.goneAddressing()

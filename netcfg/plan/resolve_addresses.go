@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sort"
+	"strconv"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/state"
@@ -90,6 +91,37 @@ func (r *resolver) adoptAddress(name string, w *Link, p netip.Prefix) {
 	}
 }
 
+// ipv6MTU refuses an MTU with which the kernel takes IPv6 off the link, where only
+// the host tells: the MTU was found there, or the addresses are somebody else's.
+func (r *resolver) ipv6MTU() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || w.NoAddresses || w.MTU == 0 || w.MTU >= minIPv6MTU {
+			continue
+		}
+		stay := slices.Clone(w.Addresses)
+		for _, a := range r.addrs[w.Index] {
+			if !a.LinkLocal() && a.Flags&transient == 0 && !r.ownsAddress(n.Name, a) {
+				stay = append(stay, a)
+			}
+		}
+		if i := slices.IndexFunc(stay, func(a state.Address) bool { return a.Prefix.Addr().Is6() }); i >= 0 {
+			r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "mtu"), "mtu-ipv6", strconv.Itoa(w.MTU),
+				"below an MTU of %d the kernel takes IPv6 off a link, and %s has the address %s; give it a larger mtu, or take the address off",
+				minIPv6MTU, n.Name, stay[i].Prefix)
+		}
+	}
+}
+
+// adoptRoute remembers a route that somebody else had made just as the document
+// wants it: it stays when the agent lets go.
+func (r *resolver) adoptRoute(name string, route state.Route) {
+	if b, ok := r.out.Memory.Baseline[name]; ok && !r.ownsRoute(name, route) {
+		b.Routes = appendRoute(b.Routes, route)
+		r.out.Memory.Baseline[name] = b
+	}
+}
+
 func (r *resolver) defaultRoute(n *netcfg.HostNic, w *Link, gw netip.Addr) {
 	field, dst, metric := "ip.gateway", netip.PrefixFrom(netip.IPv4Unspecified(), 0), uint32(0)
 	if gw.Is6() {
@@ -98,6 +130,9 @@ func (r *resolver) defaultRoute(n *netcfg.HostNic, w *Link, gw netip.Addr) {
 	want := state.Route{Table: state.MainTable, Dst: dst, Gateway: gw.WithZone(""), Link: w.Index, Metric: metric,
 		Protocol: state.ProtocolHostnic, Type: 1}
 	for _, have := range r.Snapshot.Routes {
+		if sameRoute(have, want) {
+			r.adoptRoute(n.Name, have)
+		}
 		if have.Table != state.MainTable || have.Dst != dst || have.Metric != metric || have.Link == w.Index && have.Gateway == want.Gateway {
 			continue
 		}

@@ -24,6 +24,7 @@ func (r *resolver) bondsAndSlaves() {
 				r.enslave(n, i, s, w)
 			}
 		}
+		r.primary(w)
 		if len(w.Slaves) == 0 {
 			r.out.Waiting = append(r.out.Waiting, Waiting{n.Name, "none of its slaves is on this host yet: " + strings.Join(n.Bonding.Slaves, ", ")})
 		}
@@ -34,6 +35,19 @@ func (r *resolver) bondsAndSlaves() {
 			continue
 		}
 		r.foreignMaster(n, w)
+	}
+}
+
+// primary brings the option to what the kernel tells: the name by which the kernel
+// knows the slave, and nothing while that is not on this host.
+func (r *resolver) primary(bond *Link) {
+	name := bond.Options["primary"]
+	if name == "" {
+		return
+	}
+	bond.Options["primary"] = ""
+	if s := r.want[name]; s != nil && slices.Contains(bond.Slaves, s.Index) {
+		bond.Options["primary"] = s.KernelName
 	}
 }
 
@@ -282,9 +296,9 @@ func (r *resolver) macs() {
 		w := r.want[n.Name]
 		switch {
 		case w == nil || w.Master != 0:
-		case n.Kind() == netcfg.KindBond && w.Options["fail_over_mac"] != "none":
-			// The kernel moves the MAC with the active slave; a MAC set on such a
-			// bond is taken with success and ignored.
+		case w.Options["mode"] == netcfg.ModeActiveBackup && w.Options["fail_over_mac"] == "active":
+			// The bond takes the MAC of its active slave; one set on such a bond is
+			// taken with success and ignored.
 		case n.MAC != nil:
 			w.MAC = strings.ToLower(n.MAC.Address)
 		case n.Kind() == netcfg.KindBond:
