@@ -136,7 +136,7 @@ func (m *merger) remove(path, ref string) {
 			Message: name + " is both changed and removed by this document: keep one of the two"})
 	case !there:
 		m.refuse(Problem{Kind: NotFound, Path: path, Rule: "removed-unknown", Found: ref,
-			Message: "there is nothing of this name or id in the configuration to remove: agentctl config lists what there is"})
+			Message: "there is no bond or VLAN of this name or id in the configuration to remove, and NICs are not created or deleted: agentctl config lists what there is"})
 	case m.out.HostNics[i].Kind() == KindNIC:
 		m.refuse(Problem{Path: path, Rule: "nic-delete", Found: ref, Allowed: "bonds and VLANs",
 			Message: name + " is a NIC, and NICs are not created or deleted: to take its address away say agentctl set " + name + " ip="})
@@ -207,7 +207,7 @@ func mergeIP(n *HostNic, e HostNic) {
 	}
 	if e.IP.Address != "" {
 		n.IP.Address = e.IP.Address
-		if e.BootProtocol == "" {
+		if e.BootProtocol == "" && n.BootProtocol != BootStatic {
 			n.BootProtocol = ""
 		}
 	}
@@ -230,7 +230,7 @@ func mergeIPv6(n *HostNic, e HostNic) {
 	}
 	if e.IPv6.Address != "" {
 		n.IPv6.Address = e.IPv6.Address
-		if e.IPv6BootProtocol == "" {
+		if e.IPv6BootProtocol == "" && n.IPv6BootProtocol != BootStatic {
 			n.IPv6BootProtocol = ""
 		}
 	}

@@ -110,6 +110,10 @@ func TestScenario_B17(t *testing.T) {
 			t.Errorf("%s, then %s: got %s, want %s", test.before, test.edit, got, test.want)
 		}
 	}
+	// Without a new mode nothing is dropped.
+	if got := optionString(merged(t, bond0("mode=1 lacp_rate=1"), edits(aNic("bond0", opts("miimon=200"))), identity)); got != "mode=1 lacp_rate=1 miimon=200" {
+		t.Errorf("got %s", got)
+	}
 	// What the document itself asks for is refused, not dropped.
 	c := merged(t, bond0("mode=4"), edits(aNic("bond0", opts("mode=0 lacp_rate=1"))), identity)
 	if problems, _ := c.Validate(Limits{}); len(problems) != 1 || problems[0].Rule != "bond-option-mode" {
@@ -384,7 +388,7 @@ func TestMergeIsFast(t *testing.T) {
 	}
 	for name, d := range map[string]Document{"itself": doc, "removals": gone, "options": options} {
 		start := time.Now()
-		Merge(base, d, identity)
+		_, _ = Merge(base, d, identity)
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
@@ -395,6 +399,6 @@ func BenchmarkMerge4000(b *testing.B) {
 	c := benchmarkConfig(4000)
 	doc := DocumentOf(c)
 	for b.Loop() {
-		Merge(c, doc, identity)
+		_, _ = Merge(c, doc, identity)
 	}
 }

@@ -210,7 +210,7 @@ func checkNetmask(k *checker) {
 		case err != nil:
 			fault = "this is no netmask: " + netmaskHint(n.IP.Netmask, err)
 		case bits == 0:
-			fault = "a netmask of 0 would make the whole Internet a neighbour: give that of the subnet"
+			fault = "a netmask of 0 would make the whole Internet a neighbor: give that of the subnet"
 		}
 		if fault != "" {
 			k.refuse(n.at("ip.netmask"), Problem{Found: n.IP.Netmask, Allowed: "a mask such as 255.255.255.0, or a prefix length from 1 to 32", Message: fault})
@@ -271,7 +271,7 @@ func prefixFault(s string) string {
 	case err != nil:
 		return "this is no prefix length: it is a number from 1 to 32, or to 128 for IPv6"
 	case p.Bits() == 0:
-		return "a prefix length of 0 would make the whole Internet a neighbour: give that of the subnet"
+		return "a prefix length of 0 would make the whole Internet a neighbor: give that of the subnet"
 	}
 	return ""
 }

@@ -23,7 +23,7 @@ var groupC23 = ruleGroup{
 		{name: "tlb", config: bond0("mode=5 tlb_dynamic_lb=0 primary=eth1 lp_interval=5")},
 
 		{name: "unknown", config: bond0("speed=1"), want: []string{"bond-option " + option0("speed")}},
-		{name: "misspelt", config: bond0("mimon=100"), want: []string{"bond-option " + option0("mimon")}},
+		{name: "misspelled", config: bond0("mimon=100"), want: []string{"bond-option " + option0("mimon")}},
 		{name: "not configuration", config: bond0("mode=1 active_slave=eth0"), want: []string{"bond-option " + option0("active_slave")}},
 		{name: "unknown twice", config: bond0("speed=1 speed=2"), want: []string{"bond-option " + option0("speed")}},
 

@@ -18,6 +18,7 @@ var groupC18 = ruleGroup{rules: []string{"mtu", "mtu-ipv6", "vlan-mtu", "slave-m
 		{name: "below a VLAN that inherits it", config: host(aNic("eth0", mtu(1200)), aVLAN("v", "eth0", 5, ip6("2001:db8::1", 64))), want: []string{"mtu-ipv6 host_nics[eth0].mtu"}},
 		{name: "below a VLAN with IPv4", config: host(aNic("eth0", mtu(1200)), aVLAN("v", "eth0", 5, ip4("10.0.0.1", "24")))},
 		{name: "of a VLAN", config: host(aNic("eth0", mtu(1500)), aVLAN("v", "eth0", 5, mtu(1200), ip6("2001:db8::1", 64))), want: []string{"mtu-ipv6 host_nics[v].mtu"}},
+		{name: "of a VLAN that does not inherit it", config: host(aNic("eth0", mtu(1200)), aVLAN("v", "eth0", 5, mtu(1200), ip6("2001:db8::1", 64))), want: []string{"mtu-ipv6 host_nics[v].mtu"}},
 		{name: "60 is one problem", config: host(aNic("eth0", mtu(60), ip6("2001:db8::1", 64))), want: []string{"mtu host_nics[eth0].mtu"}},
 
 		{name: "VLAN as its base", config: host(aNic("eth0", mtu(9000)), aVLAN("v", "eth0", 5, mtu(9000)))},

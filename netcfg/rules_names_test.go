@@ -58,19 +58,20 @@ var groupC4 = ruleGroup{rules: []string{"name-length"}, cases: []ruleCase{
 
 func TestFault_C4(t *testing.T) {
 	groupC4.run(t)
-	long := func(base string, others ...HostNic) string {
-		c := host(append(others, aVLAN(base+".4094", base, 4094))...)
-		problems, _ := c.Validate(Limits{})
-		if len(problems) != 1 {
-			t.Fatalf("got %v, want one problem", problems)
+	message := func(vlan HostNic, others ...HostNic) string {
+		problems, _ := host(append(others, vlan)...).Validate(Limits{})
+		if len(problems) == 0 || problems[0].Rule != "name-length" {
+			t.Fatalf("got %v, want name-length", problems)
 		}
 		return problems[0].Message
 	}
+	long := aVLAN("enp130s0f1np1.4094", "enp130s0f1np1", 4094)
 	taken := aVLAN("vlan4094", "eth7", 4094)
 	for _, test := range []struct{ name, got, want string }{
-		{"simple", long("enp130s0f1np1"), "name it vlan4094"},
-		{"taken", long("enp130s0f1np1", taken), "name it enp130s0f1.4094"},
-		{"all taken", long("enp130s0f1np1", taken, aNic("enp130s0f1.4094")), "name it differently"},
+		{"simple", message(long), "name it vlan4094"},
+		{"taken", message(long, taken), "name it enp130s0f1.4094"},
+		{"all taken", message(long, taken, aNic("enp130s0f1.4094")), "name it differently"},
+		{"an id too long", message(aVLAN("eth0.100000000000000", "eth0", 100000000000000)), "name it differently"},
 	} {
 		if !strings.Contains(test.got, test.want) {
 			t.Errorf("%s: got %q, want it to say %q", test.name, test.got, test.want)

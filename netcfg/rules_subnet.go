@@ -69,13 +69,6 @@ func checkAddressDuplicate(k *checker) {
 	}
 }
 
-// level is one subnet while checkOverlap is inside it, with up to two addresses
-// that open it. Two of different NICs are enough to find one that is not mine.
-type level struct {
-	subnet netip.Prefix
-	owners []placed
-}
-
 // checkOverlap walks through the subnets in order of their first address, the
 // larger ones first, so that whatever encloses a subnet is on the stack when its
 // turn comes. Comparing all pairs would take seconds for thousands of VLANs.
@@ -88,35 +81,22 @@ func checkOverlap(k *checker) {
 		return cmp.Or(a.prefix.Masked().Addr().Compare(b.prefix.Masked().Addr()),
 			cmp.Compare(a.prefix.Bits(), b.prefix.Bits()), cmp.Compare(a.order, b.order))
 	})
-	var stack []level
+	var stack []placed
 	for _, p := range all {
-		subnet := p.prefix.Masked()
-		for len(stack) > 0 && !stack[len(stack)-1].subnet.Contains(subnet.Addr()) {
+		for len(stack) > 0 && !stack[len(stack)-1].prefix.Contains(p.prefix.Addr()) {
 			stack = stack[:len(stack)-1]
 		}
-		if other := enclosing(stack, p); other != nil {
-			k.overlap(*other, p)
-		}
-		if len(stack) == 0 || stack[len(stack)-1].subnet != subnet {
-			stack = append(stack, level{subnet: subnet})
-		}
-		top := &stack[len(stack)-1]
-		if len(top.owners) == 0 || len(top.owners) == 1 && top.owners[0].nic != p.nic {
-			top.owners = append(top.owners, p)
-		}
-	}
-}
-
-// enclosing is the owner of the smallest subnet around p that is another NIC's.
-func enclosing(stack []level, p placed) *placed {
-	for i := len(stack) - 1; i >= 0; i-- {
-		for _, o := range stack[i].owners {
-			if o.nic != p.nic {
-				return &o
+		for _, other := range slices.Backward(stack) {
+			if other.nic != p.nic {
+				k.overlap(other, p)
+				break
 			}
 		}
+		// Of equal subnets the first stays. Another NIC's has just been refused.
+		if len(stack) == 0 || stack[len(stack)-1].prefix.Masked() != p.prefix.Masked() {
+			stack = append(stack, p)
+		}
 	}
-	return nil
 }
 
 func (k *checker) overlap(a, b placed) {
@@ -124,6 +104,6 @@ func (k *checker) overlap(a, b placed) {
 		a, b = b, a
 	}
 	k.refuse(b.at(b.field), Problem{Found: b.prefix.String(),
-		Message: fmt.Sprintf("the subnet %s overlaps with %s of %s (%s), so that the host could not tell through which of the two a neighbour is reached: choose subnets that are apart",
+		Message: fmt.Sprintf("the subnet %s overlaps with %s of %s (%s), so that the host could not tell through which of the two a neighbor is reached: choose subnets that are apart",
 			b.prefix.Masked(), a.prefix.Masked(), a.Name, a.at(a.field).path)})
 }

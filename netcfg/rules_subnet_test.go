@@ -16,6 +16,8 @@ var groupC7 = ruleGroup{rules: []string{"subnet-overlap"}, cases: []ruleCase{
 	{name: "on one NIC", config: host(aNic("eth0", ip4("10.0.0.1", "24"), more("10.0.0.2/24", "10.0.0.3/16", "2001:db8::1/64", "2001:db8::2/64")))},
 	{name: "mine in mine in another's", config: host(aNic("eth0", ip4("10.0.0.1", "8")), aNic("eth1", ip4("10.1.0.1", "16"), more("10.1.1.1/24"))),
 		want: []string{"subnet-overlap host_nics[eth1].ip.address", "subnet-overlap host_nics[eth1].additional_ips[0]"}},
+	{name: "another's around two of mine is one problem", config: host(aNic("eth0", more("10.1.0.1/16", "10.2.0.1/16")), aNic("eth1", ip4("10.0.0.1", "8"))),
+		want: []string{"subnet-overlap host_nics[eth1].ip.address"}},
 	{name: "IPv6", config: host(aNic("eth0", ip6("2001:db8::1", 64)), aNic("eth1", ip6("2001:db8::2:0:0:1", 96))), want: []string{"subnet-overlap host_nics[eth1].ipv6.address"}},
 	{name: "a VLAN and its base", config: host(aNic("eth0", ip4("10.0.0.1", "24")), aVLAN("v", "eth0", 5, ip4("10.0.0.2", "24"))), want: []string{"subnet-overlap host_nics[v].ip.address"}},
 	{name: "allowed by the host", config: host(aNic("eth0", ip4("10.0.0.1", "24")), aNic("eth1", ip4("10.0.0.2", "24"))), limits: Limits{AllowOverlap: true}},
@@ -39,7 +41,7 @@ var groupC8 = ruleGroup{rules: []string{"address-duplicate"}, cases: []ruleCase{
 	{name: "with two lengths", config: host(aNic("eth0", ip4("10.0.0.1", "32")), aNic("eth1", ip4("10.0.0.1", "24"))), want: []string{"address-duplicate host_nics[eth1].ip.address"}},
 	{name: "on one NIC", config: host(aNic("eth0", ip4("10.0.0.1", "24"), more("10.0.0.1/24"))), want: []string{"address-duplicate host_nics[eth0].additional_ips[0]"}},
 	{name: "IPv6 in two spellings", config: host(aNic("eth0", ip6("2001:db8::1", 64), more("2001:db8:0::0001/64"))), want: []string{"address-duplicate host_nics[eth0].additional_ips[0]"}},
-	{name: "neighbours", config: host(aNic("eth0", ip4("10.0.0.1", "24"), more("10.0.0.2/24")))},
+	{name: "neighbors", config: host(aNic("eth0", ip4("10.0.0.1", "24"), more("10.0.0.2/24")))},
 }}
 
 func TestFault_C8(t *testing.T) { groupC8.run(t) }

@@ -115,7 +115,7 @@ var rules = []rule{
 		doc: "A netmask or prefix stands beside an address, and a gateway is given only where its family has a static address."},
 	{name: "address-duplicate", fault: "C8", check: checkAddressDuplicate, basic: true,
 		doc: "An address is configured once on the host."},
-	{name: "subnet-overlap", fault: "C7", check: checkOverlap,
+	{name: "subnet-overlap", fault: "C7", check: checkOverlap, basic: true,
 		doc: "The subnets of two NICs do not overlap, unless the host's settings allow it."},
 
 	// Gateways, routes and the rest.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -109,7 +110,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.publish()
 	close(e.ready)
-	var retry <-chan time.Time
+	var look <-chan time.Time
+	pace := settle
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,33 +119,68 @@ func (e *Engine) Run(ctx context.Context) error {
 		case request := <-e.requests:
 			request()
 		case <-e.Nudges:
-			if len(e.waiting) > 0 && retry == nil {
-				retry = time.After(settle)
+			if len(e.running.HostNics) > 0 && look == nil {
+				look = time.After(pace)
 			}
-		case <-retry:
-			retry = nil
-			e.meetWaiting(ctx)
+		case <-look:
+			look = nil
+			began := time.Now()
+			if e.meetNICs(ctx) {
+				pace = max(settle, 10*time.Since(began))
+			} else {
+				pace = min(2*pace, time.Minute)
+			}
 		}
 		e.publish()
 	}
 }
 
 // settle is how long the kernel's news are gathered before a look: a NIC that
-// appears comes with a dozen messages.
+// appears comes with a dozen messages. A look that takes long, or leads to nothing,
+// is taken less often.
 const settle = 100 * time.Millisecond
 
-// meetWaiting converges again when something has changed and somebody waits. A
-// look that finds nothing to do writes nothing.
-func (e *Engine) meetWaiting(ctx context.Context) {
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: e.running, Memory: e.memory, Lenient: true})
+// meetNICs looks which NICs have come and gone. What has gone is waited for, and
+// when something waits no more the host is brought to its configuration. It is false
+// when that was tried in vain.
+func (e *Engine) meetNICs(ctx context.Context) bool {
+	if e.writable() != nil {
+		return true
+	}
+	target := converge.Target{Config: e.running, Memory: e.memory, Lenient: true}
+	waiting, err := converge.Waiting(ctx, e.Kernel, target)
+	if err != nil && ctx.Err() == nil {
+		e.Log.Warn("the host cannot be looked at", "error", err)
+	}
+	if err != nil {
+		return false
+	}
+	if !slices.ContainsFunc(e.waiting, func(w plan.Waiting) bool { return !slices.Contains(waiting, w) }) {
+		e.waiting = waiting
+		return true
+	}
+	target.Begin = e.foresee
+	rep, err := converge.Run(ctx, e.Kernel, target)
 	if err != nil {
 		e.Log.Warn("what was waiting cannot be configured yet", "error", err)
-		return
+		return false
 	}
 	e.remember(rep)
 	if rep.Wrote {
 		e.Log.Info("configured what was waiting", "operations", len(rep.Plan.Ops()), "still_waiting", len(e.waiting))
 	}
+	return true
+}
+
+// foresee notes, before the first write outside of an operation, what the agent will
+// own by it and how the host was. A disk that does not take it keeps no NIC from
+// coming up.
+func (e *Engine) foresee(intent plan.Intent, _ plan.Plan, _ state.Snapshot) error {
+	e.memory = e.memory.Union(intent.Memory)
+	if err := e.saveRunning(); err != nil {
+		e.degrade(err)
+	}
+	return nil
 }
 
 // remember takes over what a successful converge has found and done.

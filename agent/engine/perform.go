@@ -76,7 +76,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	}
 	op.Warnings = warnings
 	journal := journalRecord{Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Previous: e.running, Next: next}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: e.memory, Known: e.known(),
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: e.memory, Known: known(e.running),
 		Begin: func(intent plan.Intent, p plan.Plan, before snapshot) error {
 			t.step("planning", "%d operations", len(p.Ops()))
 			journal.Memory, journal.Before = e.memory.Union(intent.Memory), foreign(before)
@@ -84,7 +84,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		},
 		Progress: func(ph plan.Phase) { t.step("applying", "%s: %s", ph.Name, describe(ph)) },
 	})
-	op.Warnings = append(op.Warnings, rep.Intent.Warnings...)
+	op.Warnings = append(op.Warnings, rep.Warnings...)
 	if err != nil {
 		return e.undo(ctx, t, op, rep, journal, err)
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -60,10 +61,7 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector) (PlanRes
 		return PlanResult{}, fmt.Errorf("look at the host: %w", err)
 	}
 	v := e.View()
-	in := plan.Input{Config: next, Snapshot: s, Memory: v.Memory, Known: map[string]bool{}}
-	for _, w := range v.Waiting {
-		in.Known[w.Nic] = true
-	}
+	in := plan.Input{Config: next, Snapshot: s, Memory: v.Memory, Known: known(v.Running)}
 	if from != nil {
 		if in, err = e.as(ctx, in, *from); err != nil {
 			return PlanResult{}, err
@@ -77,7 +75,8 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector) (PlanRes
 	if len(problems) > 0 {
 		return PlanResult{}, problems
 	}
-	return PlanResult{plan.Build(intent, in.Snapshot), intent.Waiting, append(warnings, intent.Warnings...)}, nil
+	p := plan.Build(intent, in.Snapshot)
+	return PlanResult{p, intent.Waiting, slices.Concat(warnings, intent.Warnings, p.Warnings)}, nil
 }
 
 // as is the input with the host as another configuration would have it.

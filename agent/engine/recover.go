@@ -89,7 +89,7 @@ func (e *Engine) converge(ctx context.Context, s start) {
 		e.degrade(err)
 		return
 	}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before})
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee})
 	if err != nil {
 		e.waiting = rep.Intent.Waiting
 		e.degrade(fmt.Errorf("the host could not be brought to its configuration: %w", err))
@@ -157,11 +157,12 @@ func (e *Engine) loadCommitted(f *found) error {
 }
 
 func (e *Engine) loadStaged() {
-	rec := stagedRecord{Config: e.running}
-	if ok, err := e.get(recordStaged, &rec); err != nil {
+	var rec stagedRecord // its own: decoding writes into slices that are there
+	ok, err := e.get(recordStaged, &rec)
+	if err != nil {
 		e.degrade(err)
-		rec.Config = e.running
-	} else if !ok {
+	}
+	if !ok {
 		rec.Config = e.running
 	}
 	e.staged, e.stagedRevision = rec.Config, rec.Revision

@@ -97,16 +97,23 @@ func (e *Engine) lacking(c netcfg.Config) netcfg.Problems {
 	return out
 }
 
-// input is what a strict resolve works from. NICs that the running configuration
-// waits for already may go on being absent.
+// input is what a strict resolve works from.
 func (e *Engine) input(c netcfg.Config, s snapshot) plan.Input {
-	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: e.known()}
+	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: known(e.running)}
 }
 
-func (e *Engine) known() map[string]bool {
+// known are the NICs that a configuration speaks of. Those of the running one may be
+// absent: they were there once or are waited for, and a NIC that has died must not
+// stand in the way of other changes.
+func known(c netcfg.Config) map[string]bool {
 	known := map[string]bool{}
-	for _, w := range e.waiting {
-		known[w.Nic] = true
+	for _, n := range c.HostNics {
+		known[n.Name], known[n.BaseInterface] = true, true
+		if n.Bonding != nil {
+			for _, s := range n.Bonding.Slaves {
+				known[s] = true
+			}
+		}
 	}
 	return known
 }

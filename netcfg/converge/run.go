@@ -40,8 +40,9 @@ type Report struct {
 	// compared with.
 	Intent        plan.Intent
 	Before, After state.Snapshot
-	// Plan is what the first look asked for.
-	Plan plan.Plan
+	// Plan is what the first look asked for, and Warnings what it found.
+	Plan     plan.Plan
+	Warnings netcfg.Problems
 	// Wrote says whether anything was sent to the kernel.
 	Wrote bool
 	// Drift is what is not as wanted; without an error, only what lies outside of
@@ -86,7 +87,7 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		intent, problems := resolve(t, s, memory)
 		rep.Intent, rep.After = intent, s
 		if round == 0 {
-			rep.Before = s
+			rep.Before, rep.Warnings = s, intent.Warnings
 		}
 		if len(problems) > 0 {
 			return rep, errors.Join(refused, problems)
@@ -94,7 +95,7 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		p := plan.Build(intent, s)
 		rep.Drift = plan.Check(intent, s)
 		if round == 0 {
-			rep.Plan = p
+			rep.Plan, rep.Warnings = p, slices.Concat(intent.Warnings, p.Warnings)
 		}
 		if p.Empty() {
 			return rep, settled(rep.Drift, refused)
@@ -115,6 +116,16 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		return rep, refused
 	}
 	return rep, &NotReachedError{rep.Drift}
+}
+
+// Waiting is what the target has to wait for on the host as it is. It only looks.
+func Waiting(ctx context.Context, k Kernel, t Target) ([]plan.Waiting, error) {
+	s, err := k.Snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at the host: %w", err)
+	}
+	intent, problems := resolve(t, s, t.Memory)
+	return intent.Waiting, problems.Err()
 }
 
 // resolve finds an intent that fits the host. A lenient one gives up what does not

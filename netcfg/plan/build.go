@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -13,6 +15,8 @@ import (
 type Plan struct {
 	Phases   []Phase
 	Forecast []Forecast
+	// Warnings tell what of others is lost for good.
+	Warnings netcfg.Problems
 }
 
 // Phase is a step of a plan with a name for progress.
@@ -49,11 +53,6 @@ func (p Plan) Empty() bool { return len(p.Phases) == 0 }
 func Build(in Intent, s state.Snapshot) Plan {
 	b := &builder{in: in, before: s, now: newModel(s), touched: map[int]bounce{}}
 	b.keep()
-	for _, base := range in.Memory.Baseline {
-		if l := s.Link(base.Link.Index); l != nil && l.Master != 0 {
-			b.now.formerMTU[l.Index] = base.Link.MTU
-		}
-	}
 	for _, phase := range []struct {
 		name string
 		run  func()
@@ -135,7 +134,7 @@ func (b *builder) keep() {
 		leaves[l.Index] = leaves[l.Index] || l.NoAddresses
 	}
 	for _, a := range b.before.Addresses {
-		if !leaves[a.Link] && !goneAddress[keyOf(a)] && !a.LinkLocal() && a.Flags&transient == 0 {
+		if !leaves[a.Link] && !goneAddress[keyOf(a)] && !ofKernel(a) {
 			b.keptAddrs = append(b.keptAddrs, a)
 		}
 	}
@@ -144,11 +143,22 @@ func (b *builder) keep() {
 			b.keptRoutes = append(b.keptRoutes, r)
 		}
 	}
+	gatewaysLast(b.keptRoutes, func(r state.Route) state.Route { return r })
 }
 
-// transient are IFA_F_TEMPORARY and IFA_F_MANAGETEMPADDR: addresses that the
-// kernel makes from router advertisements and makes again.
-const transient = 0x01 | 0x100
+// gatewaysLast puts routes onto the link itself first: they may be what a gateway
+// is reached by.
+func gatewaysLast[T any](list []T, route func(T) state.Route) {
+	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(route(a).Gateway.BitLen(), route(b).Gateway.BitLen()) })
+}
+
+// ofKernel is true of an IPv6 address that the kernel makes by itself, and makes
+// again: for the link, and from router advertisements. The flag of the temporary
+// ones means secondary on IPv4.
+func ofKernel(a state.Address) bool {
+	const temporary, manageTemporary = 0x01, 0x100 // IFA_F_TEMPORARY, IFA_F_MANAGETEMPADDR
+	return a.LinkLocal() || a.Prefix.Addr().Is6() && a.Flags&(temporary|manageTemporary) != 0
+}
 
 func (b *builder) routesOut() {
 	for _, r := range b.in.GoneRoutes {
@@ -172,11 +182,13 @@ func (b *builder) name(index int) string {
 	return ""
 }
 
-// addressesOut takes off what goes, and what stands before an address that has to
-// come first: the kernel's order of IPv4 addresses tells which one is primary.
+// addressesOut takes off what goes and need not wait for its successor, and what
+// stands before an address that has to come first: the kernel's order of IPv4
+// addresses tells which one is primary.
 func (b *builder) addressesOut() {
+	waits := b.successors()
 	for _, a := range b.in.GoneAddresses {
-		if !b.hasSuccessor(a) {
+		if !waits(a) {
 			b.removeAddress(a, "")
 		}
 	}
@@ -194,28 +206,34 @@ func (b *builder) oldAddressesOut() {
 	}
 }
 
-// hasSuccessor is true of an address that stays until another of its family is
-// there, so that the link is never without one: the kernel takes routes along with
-// the last. It cannot wait where something in its own subnet is to stay or to come,
-// which would stand behind it and go with it.
-func (b *builder) hasSuccessor(old state.Address) bool {
-	found := false
+// successors tells which addresses wait until another one of their family is on
+// their link, so that it is never without: the kernel takes the routes along with
+// the last one. None waits where it is wanted on another link, or where others of
+// its subnet are to be on its own, which would stand behind it and go with it.
+func (b *builder) successors() (waits func(old state.Address) bool) {
+	type family struct {
+		link int
+		ipv4 bool
+	}
+	comes, wanted, subnets := map[family]bool{}, map[netip.Addr]bool{}, map[addressKey]bool{}
 	for _, l := range b.in.Links {
 		for _, a := range l.Addresses {
-			if a.Prefix.Overlaps(old.Prefix) {
-				return false
-			}
-			found = found || l.Index == old.Link && a.Prefix.Addr().Is4() == old.Prefix.Addr().Is4()
+			comes[family{l.Index, a.Prefix.Addr().Is4()}] = true
+			wanted[a.Prefix.Addr()] = true
+			subnets[addressKey{l.Index, a.Prefix.Masked()}] = true
 		}
 	}
-	return found && !slices.ContainsFunc(b.keptAddrs, func(a state.Address) bool {
-		return a.Link == old.Link && a.Prefix.Overlaps(old.Prefix)
-	})
+	for _, a := range b.keptAddrs {
+		subnets[addressKey{a.Link, a.Prefix.Masked()}] = true
+	}
+	return func(old state.Address) bool {
+		return comes[family{old.Link, old.Prefix.Addr().Is4()}] && !wanted[old.Prefix.Addr()] && !subnets[addressKey{old.Link, old.Prefix.Masked()}]
+	}
 }
 
 // removeAddress leaves out what the kernel has taken along already.
 func (b *builder) removeAddress(a state.Address, why string) {
-	if slices.ContainsFunc(b.now.addrs[a.Link], func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+	if contains(b.now.addrs[a.Link], a) {
 		b.do(Op{Action: AddrDel, Index: a.Link, Name: b.name(a.Link), Address: a, Why: why})
 	}
 }
@@ -250,7 +268,11 @@ func outOfOrder(have, want []state.Address) []state.Address {
 func (b *builder) addressesIn() {
 	for _, l := range b.in.Links {
 		for _, a := range l.Addresses {
-			b.addAddress(l.Index, a, "")
+			why := ""
+			if slices.Contains(l.Foreign, a.Prefix) {
+				why = "somebody else's, was taken off"
+			}
+			b.addAddress(l.Index, a, why)
 		}
 	}
 	for _, a := range b.keptAddrs {
@@ -259,7 +281,7 @@ func (b *builder) addressesIn() {
 }
 
 func (b *builder) addAddress(index int, a state.Address, why string) {
-	if b.now.links[index] == nil || slices.ContainsFunc(b.now.addrs[index], func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+	if b.now.links[index] == nil || contains(b.now.addrs[index], a) {
 		return
 	}
 	a.Link = index
@@ -284,14 +306,30 @@ func (b *builder) routesIn() {
 	}
 	for _, w := range b.in.Routes {
 		action := RouteAdd
+		if w.Protocol != state.ProtocolHostnic && w.Raw == nil && !b.now.possible(w.Route) {
+			// It was there without an address that its gateway is reached by.
+			w.Flags |= FlagOnlink
+		}
 		if slices.ContainsFunc(b.in.GoneRoutes, func(old state.Route) bool { return b.present(old) && takesPlace(w.Route, old) }) {
 			action = RouteReplace
 		}
 		add(w.Route, action, "")
 	}
 	for _, r := range b.keptRoutes {
-		add(r, RouteAdd, "was lost with the link, somebody else's")
+		if there[keyOfRoute(r)] || b.now.possible(r) {
+			add(r, RouteAdd, "was lost with the link or its address, somebody else's")
+		} else {
+			b.stranded(r)
+		}
 	}
+}
+
+// stranded warns of a route that nobody can put back without the address that it
+// was reached by.
+func (b *builder) stranded(r state.Route) {
+	name := b.name(r.Link)
+	b.plan.Warnings = append(b.plan.Warnings, netcfg.Problem{Path: netcfg.NicPath(name, ""), Rule: "route-stranded", Found: r.Dst.String(),
+		Message: fmt.Sprintf("somebody else's route to %s via %s is lost with the address of %s that it was reached by", r.Dst, r.Gateway, name)})
 }
 
 func (b *builder) present(r state.Route) bool {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -58,6 +59,9 @@ type Link struct {
 	// set: whatever is there has to go.
 	Addresses   []state.Address
 	NoAddresses bool
+	// Foreign are those of Addresses that are somebody else's: the agent had taken
+	// them off, and gives them back.
+	Foreign []netip.Prefix
 	// NoLinkLocal is whether the kernel is to make no link-local IPv6 address; nil
 	// leaves it as it is.
 	NoLinkLocal *bool
@@ -124,6 +128,10 @@ type Baseline struct {
 	// Addresses and Routes are those that somebody else had put on it.
 	Addresses []state.Address
 	Routes    []state.Route
+	// Adopted and AdoptedRoutes were there just as the document wanted them. They
+	// became the agent's, to change and to take off.
+	Adopted       []state.Address
+	AdoptedRoutes []state.Route
 	// Fresh marks what was recorded by the operation that is under way. Rolling
 	// back restores a fresh bond or VLAN, while removing an adopted one later
 	// deletes it.
@@ -170,18 +178,32 @@ func (o Owned) of(name string) Owned {
 	return out
 }
 
-// Union is a memory that knows what either side knows. The earlier side's
-// baselines win: they are the older truth.
+// Union is a memory that knows what either side knows. Of a link that both have
+// seen the earlier tells how it was found; what was taken off it adds up.
 func (m Memory) Union(later Memory) Memory {
-	u := Memory{Owned: m.Owned.Union(later.Owned), Baseline: map[string]Baseline{}, Identity: map[string]Identity{}}
-	for _, side := range []Memory{later, m} {
-		for name, b := range side.Baseline {
-			u.Baseline[name] = b
-		}
-		for name, id := range side.Identity {
-			u.Identity[name] = id
-		}
+	u := Memory{Owned: m.Owned.Union(later.Owned), Baseline: maps.Clone(later.Baseline), Identity: maps.Clone(later.Identity)}
+	if u.Baseline == nil {
+		u.Baseline = map[string]Baseline{}
 	}
+	if u.Identity == nil {
+		u.Identity = map[string]Identity{}
+	}
+	for name, b := range m.Baseline {
+		for _, a := range later.Baseline[name].Addresses {
+			b.Addresses = appendAddress(b.Addresses, a)
+		}
+		for _, r := range later.Baseline[name].Routes {
+			b.Routes = appendRoute(b.Routes, r)
+		}
+		for _, a := range later.Baseline[name].Adopted {
+			b.Adopted = appendAddress(b.Adopted, a)
+		}
+		for _, r := range later.Baseline[name].AdoptedRoutes {
+			b.AdoptedRoutes = appendRoute(b.AdoptedRoutes, r)
+		}
+		u.Baseline[name] = b
+	}
+	maps.Copy(u.Identity, m.Identity)
 	return u
 }
 
@@ -189,9 +211,10 @@ func (m Memory) Union(later Memory) Memory {
 // still speaks of is remembered, and no baseline is fresh any more.
 func (i *Intent) Settled() Memory {
 	m := Memory{Owned: i.owned(), Baseline: map[string]Baseline{}, Identity: map[string]Identity{}}
-	wanted := map[string]bool{}
-	for _, l := range i.Links {
-		wanted[l.Name] = !l.Restored
+	wanted, links := map[string]bool{}, map[string]*Link{}
+	for j := range i.Links {
+		l := &i.Links[j]
+		wanted[l.Name], links[l.Name] = !l.Restored, l
 	}
 	for _, w := range i.Waiting {
 		wanted[w.Nic] = true
@@ -199,8 +222,7 @@ func (i *Intent) Settled() Memory {
 	}
 	for name, b := range i.Memory.Baseline {
 		if wanted[name] {
-			b.Fresh = false
-			m.Baseline[name] = b
+			m.Baseline[name] = b.settled(links[name])
 		}
 	}
 	for name, id := range i.Memory.Identity {
@@ -209,6 +231,25 @@ func (i *Intent) Settled() Memory {
 		}
 	}
 	return m
+}
+
+// settled forgets what has been given back: from now on it is its owner's to keep
+// or to remove. What the document wants as well stays remembered.
+func (b Baseline) settled(l *Link) Baseline {
+	b.Fresh = false
+	if l == nil || l.NoAddresses {
+		return b
+	}
+	b.Routes = nil
+	b.Addresses = slices.DeleteFunc(slices.Clone(b.Addresses), func(a state.Address) bool {
+		return slices.Contains(l.Foreign, a.Prefix) || !contains(l.Addresses, a)
+	})
+	return b
+}
+
+// contains tells whether the prefix of an address is in a list.
+func contains(list []state.Address, a state.Address) bool {
+	return slices.ContainsFunc(list, func(have state.Address) bool { return have.Prefix == a.Prefix })
 }
 
 // owned is what the intent puts there.
@@ -222,7 +263,9 @@ func (i *Intent) owned() Owned {
 			o.Links[l.Name] = l.Kind
 		}
 		for _, a := range l.Addresses {
-			o.Addresses[l.Name] = append(o.Addresses[l.Name], a.Prefix)
+			if !slices.Contains(l.Foreign, a.Prefix) {
+				o.Addresses[l.Name] = append(o.Addresses[l.Name], a.Prefix)
+			}
 		}
 	}
 	for _, r := range i.Routes {

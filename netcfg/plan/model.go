@@ -31,7 +31,8 @@ type model struct {
 	slaves   map[int][]int
 	addrs    map[int][]state.Address
 	routes   map[int][]state.Route
-	// formerMTU is the MTU that a slave gets back, where it was enslaved here.
+	// formerMTU is the MTU that a slave gets back, where it was enslaved here. Of
+	// others only the driver knows.
 	formerMTU map[int]int
 }
 
@@ -263,9 +264,7 @@ func (m *model) released(l *state.Link) {
 	if l.Slave.PermMAC != "" {
 		l.MAC = l.Slave.PermMAC
 	}
-	if mtu := m.formerMTU[l.Index]; mtu != 0 {
-		l.MTU = mtu
-	}
+	l.MTU = m.formerMTU[l.Index] // 0 is unknown
 	l.Slave, l.AdminUp = nil, false
 	m.dropIPv6(l.Index)
 	delete(m.routes, l.Index)
@@ -316,7 +315,7 @@ func (m *model) remove(index int) {
 
 func (m *model) addAddress(a state.Address) {
 	list := m.addrs[a.Link]
-	if slices.ContainsFunc(list, func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+	if contains(list, a) {
 		return
 	}
 	a.Flags &^= state.FlagSecondary

@@ -19,7 +19,7 @@ type Input struct {
 	// and rollback: the NIC may still come.
 	Lenient bool
 	// Known are NICs that may be missing although the resolve is not lenient: those
-	// that the running configuration waits for already.
+	// that the running configuration speaks of already.
 	Known map[string]bool
 	// Leave are configured NICs that do not fit this host and were taken out of
 	// Config for that: what the agent has put there stays as it is.
@@ -51,6 +51,7 @@ func Resolve(in Input) (Intent, netcfg.Problems) {
 	r.addressing()
 	r.ipv6MTU()
 	r.restore()
+	r.giveBack()
 	r.before()
 	r.goneAddressing()
 	return r.finish(), r.problems
@@ -343,6 +344,7 @@ func (r *resolver) finish() Intent {
 			r.out.Links = append(r.out.Links, *w)
 		}
 	}
+	gatewaysLast(r.out.Routes, func(route Route) state.Route { return route.Route })
 	slices.SortStableFunc(r.out.Links, func(a, b Link) int { return kindRank[a.Kind] - kindRank[b.Kind] })
 	replaced := map[int]bool{}
 	for _, w := range r.want {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sort"
@@ -41,6 +42,47 @@ func (r *resolver) addressing() {
 			r.defaultRoute(n, w, gw)
 		}
 	}
+}
+
+// giveBack returns what somebody else had on a link and the agent took off, as soon
+// as nothing stands against it: the link is no slave any more, and the address is
+// not wanted elsewhere. What the agent took over comes back with the whole link
+// only.
+func (r *resolver) giveBack() {
+	wanted := map[netip.Addr]bool{}
+	for _, n := range r.nics {
+		for _, p := range n.Addresses() {
+			wanted[p.Addr()] = true
+		}
+	}
+	for _, n := range r.nics {
+		w, b := r.want[n.Name], r.out.Memory.Baseline[n.Name]
+		if w == nil || w.NoAddresses {
+			continue
+		}
+		if w.Restored {
+			b.Addresses = slices.Concat(b.Addresses, b.Adopted)
+			b.Routes = slices.Concat(b.Routes, b.AdoptedRoutes)
+		}
+		for _, a := range b.Addresses {
+			if !wanted[a.Prefix.Addr()] {
+				w.giveBack(a)
+			}
+		}
+		for _, route := range b.Routes {
+			route.Link = w.Index
+			r.out.Routes = append(r.out.Routes, Route{route, n.Name})
+		}
+	}
+}
+
+// giveBack wants an address of somebody else on the link.
+func (l *Link) giveBack(a state.Address) {
+	if contains(l.Addresses, a) {
+		return
+	}
+	a.Link = l.Index
+	l.Addresses, l.Foreign = append(l.Addresses, a), append(l.Foreign, a.Prefix)
 }
 
 func staticAddress(index int, p netip.Prefix) state.Address {
@@ -85,7 +127,7 @@ func (r *resolver) adoptAddress(name string, w *Link, p netip.Prefix) {
 	}
 	for _, a := range r.addrs[w.Index] {
 		if a.Prefix == p {
-			b.Addresses = appendAddress(b.Addresses, a)
+			b.Adopted = appendAddress(b.Adopted, a)
 			r.out.Memory.Baseline[name] = b
 		}
 	}
@@ -101,7 +143,7 @@ func (r *resolver) ipv6MTU() {
 		}
 		stay := slices.Clone(w.Addresses)
 		for _, a := range r.addrs[w.Index] {
-			if !a.LinkLocal() && a.Flags&transient == 0 && !r.ownsAddress(n.Name, a) {
+			if !ofKernel(a) && !r.ownsAddress(n.Name, a) {
 				stay = append(stay, a)
 			}
 		}
@@ -117,7 +159,7 @@ func (r *resolver) ipv6MTU() {
 // wants it: it stays when the agent lets go.
 func (r *resolver) adoptRoute(name string, route state.Route) {
 	if b, ok := r.out.Memory.Baseline[name]; ok && !r.ownsRoute(name, route) {
-		b.Routes = appendRoute(b.Routes, route)
+		b.AdoptedRoutes = appendRoute(b.AdoptedRoutes, route)
 		r.out.Memory.Baseline[name] = b
 	}
 }
@@ -185,7 +227,12 @@ func (r *resolver) restoreLink(name string, b Baseline, l *state.Link) {
 	w := &Link{Name: name, KernelName: l.Name, Kind: kindOf(b.Link.Kind), Index: l.Index, MAC: b.Link.MAC, MTU: b.Link.MTU,
 		Up: b.Link.AdminUp, Parent: b.Link.Parent, VLANID: b.Link.VLANID, Restored: true}
 	if b.Link.Bond != nil {
-		w.Options = b.Link.Bond.Options
+		w.Options = maps.Clone(b.Link.Bond.Options)
+		maps.DeleteFunc(w.Options, func(name, _ string) bool {
+			// The kernel tells some that it does not take.
+			s, ok := netcfg.BondOptionSpec(name)
+			return !ok || !s.ValidIn(w.Options["mode"])
+		})
 		for _, s := range b.Slaves {
 			if sl := r.byName[s]; sl != nil {
 				w.Slaves = append(w.Slaves, sl.Index)
@@ -203,14 +250,6 @@ func (r *resolver) restoreLink(name string, b Baseline, l *state.Link) {
 	}
 	if w.Master != 0 {
 		w.MAC, w.MTU = "", 0
-	}
-	for _, a := range b.Addresses {
-		a.Link = l.Index
-		w.Addresses = append(w.Addresses, a)
-	}
-	for _, route := range b.Routes {
-		route.Link = l.Index
-		r.out.Routes = append(r.out.Routes, Route{route, name})
 	}
 	r.want[name] = w
 	r.nics = append(r.nics, &netcfg.HostNic{Name: name})
@@ -235,7 +274,7 @@ func (r *resolver) goneAddressing() {
 			}
 			continue
 		}
-		wanted := slices.ContainsFunc(w.Addresses, func(have state.Address) bool { return have.Prefix == a.Prefix })
+		wanted := contains(w.Addresses, a)
 		if !wanted && !a.LinkLocal() && (w.NoAddresses || r.ownsAddress(w.Name, a)) {
 			r.out.GoneAddresses = append(r.out.GoneAddresses, a)
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hostnic/hostnic/netcfg"
@@ -60,18 +61,17 @@ func (r *resolver) disturbed(was, now *state.Link, addrs []state.Address, routes
 }
 
 func (r *resolver) has(index int, a state.Address) bool {
-	return a.LinkLocal() || slices.ContainsFunc(r.addrs[index], func(have state.Address) bool { return have.Prefix == a.Prefix })
+	return a.LinkLocal() || contains(r.addrs[index], a)
 }
 
 // beforeOn wants back what others had on the link of that name.
 func (r *resolver) beforeOn(w *Link, name string, addrs []state.Address, routes []state.Route) {
 	for _, a := range addrs {
-		foreign := !a.LinkLocal() && a.Flags&transient == 0 && !r.ownsAddress(name, a)
-		if foreign && !slices.ContainsFunc(w.Addresses, func(have state.Address) bool { return have.Prefix == a.Prefix }) {
-			a.Link = w.Index
-			w.Addresses = append(w.Addresses, a)
+		if !ofKernel(a) && !r.ownsAddress(name, a) {
+			w.giveBack(a)
 		}
 	}
+	inOrderOf(addrs, w.Addresses)
 	wanted := map[routeKey]bool{}
 	for _, route := range r.out.Routes {
 		wanted[keyOfRoute(route.Route)] = true
@@ -83,4 +83,17 @@ func (r *resolver) beforeOn(w *Link, name string, addrs []state.Address, routes 
 			r.out.Routes = append(r.out.Routes, Route{route, w.Name})
 		}
 	}
+}
+
+// inOrderOf puts addresses back into the order in which they were; those that were
+// not there come last.
+func inOrderOf(was, list []state.Address) {
+	place := func(a state.Address) int {
+		i := slices.IndexFunc(was, func(w state.Address) bool { return w.Prefix == a.Prefix })
+		if i < 0 {
+			return len(was)
+		}
+		return i
+	}
+	slices.SortStableFunc(list, func(a, b state.Address) int { return cmp.Compare(place(a), place(b)) })
 }

@@ -35,6 +35,7 @@ func (r *resolver) bondsAndSlaves() {
 			continue
 		}
 		r.foreignMaster(n, w)
+		r.baseDown(n, w)
 	}
 }
 
@@ -63,6 +64,18 @@ func (r *resolver) foreignMaster(n *netcfg.HostNic, w *Link) {
 		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "ip"), "nic-enslaved", m.Name,
 			"%s stands in %s (%s), which somebody else has made: an address on it would not work", n.Name, m.Name, m.Kind)
 	}
+}
+
+// baseDown refuses to configure somebody else's VLAN on a link that is down: the
+// kernel does not set it up.
+func (r *resolver) baseDown(n *netcfg.HostNic, w *Link) {
+	l := r.Snapshot.Link(w.Index)
+	base := r.Snapshot.Link(l.Parent)
+	if w.Kind != netcfg.KindNIC || l.Kind != "vlan" || base == nil || base.AdminUp || r.want[base.Name] != nil {
+		return
+	}
+	r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "name"), "base-down", base.Name,
+		"%s is a VLAN that somebody else has made on %s, which is down; set that up first, or name it in the document", n.Name, base.Name)
 }
 
 // adoptable refuses a bond of somebody else whose slaves the document does not
@@ -139,7 +152,7 @@ func (r *resolver) take(name string, l *state.Link) {
 }
 
 func appendAddress(list []state.Address, a state.Address) []state.Address {
-	if slices.ContainsFunc(list, func(have state.Address) bool { return have.Prefix == a.Prefix }) {
+	if contains(list, a) {
 		return list
 	}
 	return append(slices.Clone(list), a)
@@ -208,10 +221,22 @@ func (r *resolver) vlanConflicts() {
 					"VLAN %d on %s is already made by somebody else as %s; remove that first", w.VLANID, n.BaseInterface, c.Name)
 			}
 		}
-		if p := r.Snapshot.Link(w.Parent); p != nil && p.Slave != nil && !r.doomed[p.Master] && r.ownedKind(r.Snapshot.Name(p.Master)) == "" {
-			r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "base_interface"), "vlan-on-slave", n.BaseInterface,
-				"%s is a slave of %s: put the VLAN on the bond", n.BaseInterface, r.Snapshot.Name(p.Master))
+		if p := r.Snapshot.Link(w.Parent); p != nil {
+			r.vlanBase(n, p)
 		}
+	}
+}
+
+// vlanBase refuses a base that somebody else has made unfit.
+func (r *resolver) vlanBase(n *netcfg.HostNic, base *state.Link) {
+	path := netcfg.NicPath(n.Name, "base_interface")
+	switch {
+	case base.Slave != nil && !r.doomed[base.Master] && r.ownedKind(r.Snapshot.Name(base.Master)) == "":
+		r.refuse(netcfg.Precondition, path, "vlan-on-slave", n.BaseInterface,
+			"%s is a slave of %s: put the VLAN on the bond", n.BaseInterface, r.Snapshot.Name(base.Master))
+	case base.Kind == "vlan":
+		r.refuse(netcfg.Precondition, path, "vlan-on-vlan", n.BaseInterface,
+			"%s is a VLAN itself, and VLANs in VLANs are not made: put this one on %s", n.BaseInterface, r.Snapshot.Name(base.Parent))
 	}
 }
 
@@ -296,13 +321,13 @@ func (r *resolver) macs() {
 		w := r.want[n.Name]
 		switch {
 		case w == nil || w.Master != 0:
-		case w.Options["mode"] == netcfg.ModeActiveBackup && w.Options["fail_over_mac"] == "active":
-			// The bond takes the MAC of its active slave; one set on such a bond is
-			// taken with success and ignored.
+		case w.Options["mode"] == netcfg.ModeActiveBackup && w.Options["fail_over_mac"] != "none" && !w.New:
+			// The driver moves the MAC about; one set on such a bond is taken with
+			// success and ignored (bond_set_mac_address in bond_main.c).
 		case n.MAC != nil:
 			w.MAC = strings.ToLower(n.MAC.Address)
 		case n.Kind() == netcfg.KindBond:
-			w.MAC = r.bondMAC(w)
+			w.MAC = r.bondMAC(n, w)
 		case n.Kind() == netcfg.KindVLAN:
 			w.MAC = r.want[n.BaseInterface].MAC
 		default:
@@ -314,18 +339,29 @@ func (r *resolver) macs() {
 }
 
 // bondMAC keeps the MAC that the bond has while it is nobody else's, and pins it
-// to the first slave's own otherwise: the slave that lent its MAC may have left.
-func (r *resolver) bondMAC(w *Link) string {
+// to the first slave's own otherwise: the slave that lent its MAC may have left. One
+// that is still a slave in the document but not on the host has not.
+func (r *resolver) bondMAC(n *netcfg.HostNic, w *Link) string {
 	if len(w.Slaves) == 0 {
 		return ""
 	}
-	own := make([]string, len(w.Slaves))
-	for i, index := range w.Slaves {
-		own[i] = r.ownMAC(r.Snapshot.Link(index))
+	own := make([]string, 0, len(n.Bonding.Slaves))
+	for _, index := range w.Slaves {
+		own = append(own, r.ownMAC(r.Snapshot.Link(index)))
+	}
+	if r.Before != nil {
+		if was := r.Before.ByName(w.Name); was != nil && slices.Contains(own, was.MAC) {
+			return was.MAC
+		}
 	}
 	l := r.Snapshot.Link(w.Index)
 	if l == nil || l.MAC == "" {
 		return own[0]
+	}
+	for _, name := range n.Bonding.Slaves {
+		if b, known := r.out.Memory.Baseline[name]; known && r.want[name] == nil {
+			own = append(own, r.ownMAC(&b.Link))
+		}
 	}
 	if slices.Contains(own, l.MAC) {
 		return l.MAC
