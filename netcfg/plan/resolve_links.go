@@ -331,9 +331,7 @@ func (r *resolver) macs() {
 		case n.Kind() == netcfg.KindVLAN:
 			w.MAC = r.want[n.BaseInterface].MAC
 		default:
-			if b, ok := r.out.Memory.Baseline[n.Name]; ok && b.Link.Slave == nil {
-				w.MAC = b.Link.MAC
-			}
+			w.MAC = r.foundMAC(n.Name)
 		}
 	}
 }
@@ -378,6 +376,15 @@ func (r *resolver) bondMAC(n *netcfg.HostNic, w *Link) string {
 	return own[0]
 }
 
+// foundMAC is the address that a link had when the agent first saw it, unless that
+// was lent by a bond.
+func (r *resolver) foundMAC(name string) string {
+	if b, ok := r.out.Memory.Baseline[name]; ok && b.Link.Slave == nil {
+		return b.Link.MAC
+	}
+	return ""
+}
+
 // ownMAC is the address that a NIC has when it is nobody's slave.
 func (r *resolver) ownMAC(l *state.Link) string {
 	switch {
@@ -385,6 +392,8 @@ func (r *resolver) ownMAC(l *state.Link) string {
 		return ""
 	case l.PermMAC != "":
 		return l.PermMAC
+	case r.foundMAC(l.Name) != "":
+		return r.foundMAC(l.Name)
 	case l.Slave != nil && l.Slave.PermMAC != "":
 		return l.Slave.PermMAC
 	}
