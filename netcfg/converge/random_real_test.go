@@ -5,12 +5,9 @@ package converge_test
 import (
 	"flag"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
+	"strings"
 	"testing"
-
-	"github.com/vishvananda/netlink"
 
 	"github.com/hostnic/hostnic/netcfg/kernel"
 	"github.com/hostnic/hostnic/test/need"
@@ -53,32 +50,13 @@ func realHost(t *testing.T) *kernel.Kernel {
 // foreign puts onto the host what others own.
 func foreign(t *testing.T, ns *netns.NS) {
 	t.Helper()
-	h := ns.Netlink(t)
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, command := range []string{
+		"link add link ext0 name ext0.7 type vlan id 7",
+		"link set ext0 up", "link set ext0.7 up", "link set eth1 up",
+		"addr add 198.18.0.1/24 dev ext0", "addr add 198.18.7.1/24 dev ext0.7", "addr add 2001:db8:ffff:7::1/64 dev ext0.7",
+		"addr add 198.18.1.1/24 dev eth1", "addr add 2001:db8:ffff:1::1/64 dev eth1",
+		"route add 198.19.0.0/16 via 198.18.1.254 proto bird",
+	} {
+		ns.IP(t, strings.Fields(command)...)
 	}
-	link := func(name string) netlink.Link {
-		l, err := h.LinkByName(name)
-		must(err)
-		return l
-	}
-	address := func(name, prefix string) {
-		a, err := netlink.ParseAddr(prefix)
-		must(err)
-		must(h.AddrAdd(link(name), a))
-	}
-	vlan := &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "ext0.7", ParentIndex: link("ext0").Attrs().Index}, VlanId: 7}
-	must(h.LinkAdd(vlan))
-	ns.Up(t, "ext0", "ext0.7", "eth1")
-	address("ext0", "198.18.0.1/24")
-	address("ext0.7", "198.18.7.1/24")
-	address("ext0.7", "2001:db8:ffff:7::1/64")
-	address("eth1", "198.18.1.1/24")
-	address("eth1", "2001:db8:ffff:1::1/64")
-	dst := netip.MustParsePrefix("198.19.0.0/16")
-	must(h.RouteAdd(&netlink.Route{LinkIndex: link("eth1").Attrs().Index, Protocol: 12, Gw: netip.MustParseAddr("198.18.1.254").AsSlice(),
-		Dst: &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), 32)}}))
 }
