@@ -74,7 +74,7 @@ var table = []rule{
 		theirs: []string{sys, "github.com/insomniacslk/dhcp/...", "github.com/mdlayher/packet"},
 		why:    "makes leases, never touches links",
 	}, {
-		pkg: "agent/inventory", ours: []string{"netcfg", "netcfg/state"},
+		pkg: "agent/inventory", ours: []string{"netcfg", "netcfg/state", "netcfg/plan"},
 		why: "the one eye for clients",
 	}, {
 		pkg:  "agent/engine",

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// result is what a run of agentctl in this process left behind.
+type result struct {
+	code        int
+	out, errOut string
+}
+
+func runHere(ctx context.Context, env map[string]string, args ...string) result {
+	var out, errOut bytes.Buffer
+	getenv := func(name string) string { return env[name] }
+	code := run(ctx, args, getenv, strings.NewReader(""), &out, &errOut)
+	return result{code, out.String(), errOut.String()}
+}
+
+func TestEveryCommandTellsItsExitCodes(t *testing.T) {
+	root := newRootCommand(&globals{getenv: func(string) string { return "" }})
+	for _, cmd := range root.Commands() {
+		if !strings.Contains(cmd.Long, "Exit codes:\n  0  done\n") {
+			t.Errorf("the help of %s does not tell its exit codes", cmd.Name())
+		}
+		if cmd.Args == nil {
+			t.Errorf("%s takes any arguments; use arguments(…), so that more are a usage error", cmd.Name())
+		}
+		for line := range strings.SplitSeq(cmd.Long+"\n"+cmd.Example, "\n") {
+			if len(line) > helpWidth {
+				t.Errorf("a line in the help of %s is longer than %d: %s", cmd.Name(), helpWidth, line)
+			}
+		}
+	}
+}
+
+// A command that does not ask the agent within its flags' reach would hang scripts.
+func TestEveryCommandIsUnreachableWithoutAgent(t *testing.T) {
+	arguments := map[string][]string{
+		"show": {"eth0"}, "set": {"eth0", "mtu=1"}, "delete": {"bond0"}, "stage": {"-f", "-"},
+	}
+	root := newRootCommand(&globals{getenv: func(string) string { return "" }})
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" || cmd.Name() == "version" {
+			continue
+		}
+		t.Run(cmd.Name(), func(t *testing.T) { checkUnreachable(t, cmd, arguments[cmd.Name()]) })
+	}
+}
+
+func checkUnreachable(t *testing.T, cmd *cobra.Command, arguments []string) {
+	args := append([]string{"--socket", t.TempDir() + "/agent.sock", cmd.Name()}, arguments...)
+	got := runHere(t.Context(), nil, args...)
+	if got.code != exitUnreachable || got.out != "" || !strings.HasPrefix(got.errOut, "error: no agent at ") {
+		t.Errorf("got exit code %d\nout: %s\nerr: %s", got.code, got.out, got.errOut)
+	}
+	got = runHere(t.Context(), nil, append(args, "-o", "json")...)
+	if got.code != exitUnreachable || !strings.Contains(got.errOut, `"code": "UNAVAILABLE"`) {
+		t.Errorf("with -o json got exit code %d\nerr: %s", got.code, got.errOut)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	for _, command := range []string{"apply", "nics"} {
+		t.Run(command, func(t *testing.T) {
+			agent := agentFor(t, map[string]string{"Apply.hang": "", "ListHostNics.hang": ""})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(200*time.Millisecond, cancel).Stop()
+			got := runHere(ctx, map[string]string{"AGENTCTL_SOCKET": agent.socket}, command)
+			if got.code != exitError {
+				t.Errorf("got exit code %d\nerr: %s", got.code, got.errOut)
+			}
+			if command == "apply" && !strings.Contains(got.errOut, "error: no longer watching: the operation goes on") {
+				t.Errorf("got %s", got.errOut)
+			}
+		})
+	}
+}
