@@ -106,7 +106,10 @@ func rowOf(s screen, n *hostnicv1.HostNic) nicRow {
 		on:    on(n),
 	}
 	for _, a := range n.GetAddresses() {
-		r.addresses = append(r.addresses, a.GetAddress())
+		// Every link has one of the kernel's; show lists them.
+		if a.GetOwner() != "kernel" {
+			r.addresses = append(r.addresses, a.GetAddress())
+		}
 	}
 	return r
 }
