@@ -85,15 +85,22 @@ func checkGatewayOutside(k *checker) {
 		if !ok || !readable || len(subnets) == 0 || gw.Is6() && gw.IsLinkLocalUnicast() {
 			return
 		}
-		words := make([]string, len(subnets))
-		for i, s := range subnets {
-			if s.Contains(gw) {
+		var words []string
+		for _, s := range subnets {
+			if s.Contains(gw) && !s.IsSingleIP() {
 				return
 			}
-			words[i] = s.Masked().String()
+			if !s.IsSingleIP() {
+				words = append(words, s.Masked().String())
+			}
 		}
-		k.refuse(at, Problem{Found: f.gateway, Allowed: "an address in " + joinWords(words, "or"),
-			Message: "the gateway is in no subnet of " + n.Name + " and could not be reached: correct it, or the netmask of the address"})
+		p := Problem{Found: f.gateway, Allowed: "an address in " + joinWords(words, "or"),
+			Message: "the gateway is in no subnet of " + n.Name + " and could not be reached: correct it, or the netmask of the address"}
+		if len(words) == 0 {
+			p.Allowed = "no gateway with such a netmask"
+			p.Message = n.Name + " has an address without a subnet and so no neighbor to send to: widen the netmask, or unset the gateway"
+		}
+		k.refuse(at, p)
 	})
 }
 

@@ -34,6 +34,14 @@ func TestScenario_I21(t *testing.T) {
 	}
 }
 
+// A /32 has no subnet for a gateway to be in, and the hint says that.
+func TestGatewayWithoutSubnet(t *testing.T) {
+	problems, _ := host(aNic("eth0", ip4("10.0.0.9", "32"), gw4("10.0.0.1"))).Validate(Limits{})
+	if len(problems) != 1 || problems[0].Rule != "gateway-outside" || !strings.Contains(problems[0].Message, "widen the netmask") {
+		t.Errorf("got %v", problems)
+	}
+}
+
 var groupC14 = ruleGroup{rules: []string{"gateway-own"}, cases: slices.Concat(
 	same([]string{"10.0.0.9", "10.0.0.0", "10.0.0.255"}, withGW4, "gateway-own host_nics[eth0].ip.gateway"),
 	same([]string{"10.0.0.10"}, withGW4),
