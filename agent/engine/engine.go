@@ -43,6 +43,12 @@ type Options struct {
 	Limits netcfg.Limits
 	// Missing is what the kernel or the process cannot do.
 	Missing []Missing
+	// Clock is the time since boot, suspend included (CLOCK_BOOTTIME). A
+	// window is measured by it, so that no change of the wall clock moves it. Nil is
+	// the time since New, with which no window outlives the engine.
+	Clock func() time.Duration
+	// Guard is told of deadlines; nil is nobody.
+	Guard Guard
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
 	Log    *slog.Logger
@@ -67,7 +73,8 @@ type Engine struct {
 	waiting                    []plan.Waiting
 	degraded                   []string
 	readOnly                   string
-	healed                     time.Time
+	window                     *window
+	lapsed                     string // id of the operation whose window has lapsed
 }
 
 // View is what readers see. It is never changed once published.
@@ -81,10 +88,16 @@ type View struct {
 	Degraded []string
 	// ReadOnly says why every change is refused; empty when none is.
 	ReadOnly string
+	// Pending is the change that waits to be confirmed; nil when none does.
+	Pending *Pending
 }
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
+	if o.Clock == nil {
+		start := time.Now()
+		o.Clock = func() time.Duration { return time.Since(start) }
+	}
 	e := &Engine{Options: o, requests: make(chan func()), ops: newOperations(), loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
 	e.publish()
 	return e
@@ -105,7 +118,7 @@ func (e *Engine) View() View { return *e.view.Load() }
 // impossible; a host that does not fit its configuration is not one.
 func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.stopped)
-	if err := e.recover(ctx); err != nil {
+	if err := e.Recover(ctx); err != nil {
 		return err
 	}
 	e.publish()
@@ -118,6 +131,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil
 		case request := <-e.requests:
 			request()
+		case <-e.windowTick():
+			e.watchWindow(ctx)
 		case <-e.Nudges:
 			if len(e.running.HostNics) > 0 && look == nil {
 				look = time.After(pace)
@@ -211,7 +226,7 @@ func (e *Engine) publish() {
 		Staged: e.staged, Running: e.running, Committed: e.committed,
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
-		Memory: e.memory, Waiting: e.waiting, Degraded: e.degraded, ReadOnly: readOnly,
+		Memory: e.memory, Waiting: e.waiting, Degraded: e.degraded, ReadOnly: readOnly, Pending: e.pending(),
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ const (
 	Commit   Kind = "commit"
 	Rollback Kind = "rollback"
 	Boot     Kind = "boot"
+	Revert   Kind = "revert" // the way back when nobody has confirmed
 )
 
 // State is where an operation stands.
@@ -46,11 +48,14 @@ type Request struct {
 	StagedRevision *int64
 	// Revision is what to roll back to; nil is the committed configuration.
 	Revision *int64
+	// RevertAfter is how long the change waits to be confirmed by a commit before
+	// the host goes back to what is committed; 0 is for ever.
+	RevertAfter time.Duration
 }
 
 // same is true of a repetition of the request.
 func (r Request) same(o Request) bool {
-	return r.Kind == o.Kind && r.Comment == o.Comment && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
+	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
 }
 
 func equalPointer(a, b *int64) bool {
@@ -69,6 +74,8 @@ type Operation struct {
 	Writes uint64
 	// Revision is what a commit has stored; 0 when it stored nothing.
 	Revision int64
+	// Window is how long the change waits to be confirmed; 0 when it need not be.
+	Window time.Duration
 	// Err is why it did not get to Done; nil then.
 	Err       error
 	Remaining []plan.Drift
@@ -117,7 +124,7 @@ func (t *tracked) look(from int) (Operation, []Step, <-chan struct{}) {
 	if op.State == Running {
 		op.Duration = time.Since(op.Started)
 	}
-	return op, slices.Clone(t.steps[from:]), t.changed
+	return op, slices.Clone(t.steps[min(from, len(t.steps)):]), t.changed
 }
 
 // keepOperations is how many operations are remembered.
@@ -215,7 +222,7 @@ func (e *Engine) Operations() []Operation {
 	defer e.ops.mu.Unlock()
 	var out []Operation
 	for _, t := range slices.Backward(e.ops.list) {
-		op, _, _ := t.look(len(t.steps))
+		op, _, _ := t.look(math.MaxInt)
 		out = append(out, op)
 	}
 	return out

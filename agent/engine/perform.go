@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/converge"
@@ -15,15 +16,16 @@ func (e *Engine) perform(ctx context.Context, t *tracked) Operation {
 	op := t.op
 	writes := e.Kernel.Writes()
 	defer func() { e.publish() }()
-	target, err := e.target(t.request)
-	if err == nil {
-		err = e.writable()
-	}
-	if err == nil {
-		err = e.change(ctx, t, &op, target)
-	}
-	if err == nil && t.request.Kind == Commit {
+	err := e.allowed(t.request)
+	switch {
+	case err != nil:
+	case e.window != nil && t.request.Kind == Rollback:
+		e.revert(ctx, t, &op)
+		return op
+	case e.window != nil: // a commit that confirms
 		err = e.store(t, &op)
+	default:
+		err = e.advance(ctx, t, &op)
 	}
 	op.Writes = e.Kernel.Writes() - writes
 	switch {
@@ -36,6 +38,32 @@ func (e *Engine) perform(ctx context.Context, t *tracked) Operation {
 	}
 	e.Log.Info("operation ended", "id", op.ID, "kind", op.Kind, "state", op.State, "author", op.Author, "writes", op.Writes, "error", op.Err)
 	return op
+}
+
+// allowed refuses what the state of the agent rules out.
+func (e *Engine) allowed(r Request) error {
+	if r.RevertAfter != 0 && r.Kind == Commit {
+		return &Error{Kind: Misused, Rule: "window-length", Message: "a commit is the confirmation: it cannot wait for one"}
+	}
+	if r.RevertAfter != 0 {
+		if err := ValidWindow(r.RevertAfter); err != nil {
+			return err
+		}
+	}
+	if err := e.writable(); err != nil {
+		return err
+	}
+	return e.confirmable(r)
+}
+
+// advance changes the host, and stores for good or opens a window where that is
+// asked for.
+func (e *Engine) advance(ctx context.Context, t *tracked, op *Operation) error {
+	next, err := e.target(t.request)
+	if err != nil {
+		return err
+	}
+	return e.change(ctx, t, op, next)
 }
 
 // target is the configuration that the request asks for.
@@ -76,13 +104,17 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	}
 	op.Warnings = warnings
 	journal := journalRecord{Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Previous: e.running, Next: next}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: e.memory, Known: known(e.running),
+	old := []netcfg.Config{e.running}
+	if op.Kind == Rollback {
+		old = append(old, next)
+	}
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: e.memory, Known: known(old...),
 		Begin: func(intent plan.Intent, p plan.Plan, before snapshot) error {
 			t.step("planning", "%d operations", len(p.Ops()))
 			journal.Memory, journal.Before = e.memory.Union(intent.Memory), foreign(before)
-			return e.saveJournal(journal)
+			return e.begin(journal)
 		},
-		Progress: func(ph plan.Phase) { t.step("applying", "%s: %s", ph.Name, describe(ph)) },
+		Progress: e.progress(t, "applying"),
 	})
 	op.Warnings = append(op.Warnings, rep.Warnings...)
 	if err != nil {
@@ -90,72 +122,114 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	}
 	t.step("verifying", "the host is as wanted")
 	op.Disrupted, op.Waiting = rep.Plan.Forecast, rep.Intent.Waiting
-	return e.settle(rep, next)
+	return e.conclude(ctx, t, op, rep, journal)
 }
 
-// settle makes next the running configuration.
-func (e *Engine) settle(rep converge.Report, next netcfg.Config) error {
-	changed := !netcfg.Equal(next, e.running) || rep.Wrote
+// begin journals an operation and wakes the guard, before the first write.
+func (e *Engine) begin(j journalRecord) error {
+	if err := e.saveJournal(j); err != nil {
+		return err
+	}
+	e.arm(e.Clock() + applyLimit)
+	return nil
+}
+
+// progress reports each phase, and tells the guard that the agent lives.
+func (e *Engine) progress(t *tracked, word string) func(plan.Phase) {
+	return func(ph plan.Phase) {
+		t.step(word, "%s: %s", ph.Name, describe(ph))
+		e.arm(e.Clock() + applyLimit)
+	}
+}
+
+// conclude makes what has been reached the running configuration, and a commit of
+// it a revision. A commit that cannot be stored is taken back, as any operation is
+// that does not reach its end.
+func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep converge.Report, journal journalRecord) error {
+	changed := rep.Wrote || !netcfg.Equal(journal.Next, e.running)
+	if t.request.Kind == Commit && !netcfg.Equal(journal.Next, e.committed) {
+		if err := e.saveRevision(journal.Next, t.request.Author, t.request.Comment); err != nil {
+			return e.undo(ctx, t, op, rep, journal, err)
+		}
+		op.Revision = e.committedRevision
+		t.step("storing", "revision %d", op.Revision)
+	}
+	e.settle(rep, journal.Next)
+	switch {
+	case changed && t.request.RevertAfter > 0:
+		op.Window = t.request.RevertAfter
+		if err := e.openWindow(journal, op.Window); err != nil {
+			return e.undo(ctx, t, op, rep, journal, err)
+		}
+	case rep.Wrote:
+		if err := e.closeWindow(); err != nil {
+			e.degrade(err)
+		}
+	}
+	return nil
+}
+
+// settle makes next the running configuration. The candidate of a rollback is
+// discarded.
+func (e *Engine) settle(rep converge.Report, next netcfg.Config) {
+	changed := rep.Wrote || !netcfg.Equal(next, e.running)
 	e.running = next
 	e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
 	if !netcfg.Equal(e.staged, next) {
-		// A rollback: what was staged is discarded.
 		if err := e.saveStaged(next, e.stagedRevision+1); err != nil {
 			e.degrade(err)
 		}
 	}
 	if !changed {
-		return nil
+		return
 	}
 	if err := e.saveRunning(); err != nil {
 		e.degrade(err)
 	}
-	if err := e.saveJournal(journalRecord{}); err != nil {
-		e.degrade(err)
-	}
-	return nil
 }
 
 // undo converges back to the previous configuration. Nothing is undone when
-// nothing was written.
+// nothing was written. A way back that fails is tried again from the loop.
 func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep converge.Report, journal journalRecord, cause error) error {
 	if !rep.Wrote {
 		return cause
 	}
 	t.step("rolling-back", "%v", cause)
 	back, err := converge.Run(ctx, e.Kernel, converge.Target{Config: journal.Previous, Memory: journal.Memory, Lenient: true, Before: &journal.Before,
-		Progress: func(ph plan.Phase) { t.step("rolling-back", "%s: %s", ph.Name, describe(ph)) }})
+		Progress: e.progress(t, "rolling-back")})
 	if err != nil {
 		op.State, op.Remaining = Incomplete, back.Drift
-		e.degrade(fmt.Errorf("operation %s could not be undone: %w", op.ID, err))
+		e.window = &window{journal: journal, retry: time.Second}
+		e.window.journal.Deadline = e.Clock() + e.window.retry
+		e.degrade(fmt.Errorf("operation %s could not be undone, and it is tried again: %w", op.ID, err))
 		return errors.Join(cause, fmt.Errorf("and the way back failed: %w", err))
 	}
 	op.State = RolledBack
-	e.memory, e.waiting = back.Intent.Settled(), back.Intent.Waiting
+	e.running, e.memory, e.waiting = journal.Previous, back.Intent.Settled(), back.Intent.Waiting
 	if err := e.saveRunning(); err != nil {
 		e.degrade(err)
 	}
-	if err := e.saveJournal(journalRecord{}); err != nil {
+	if err := e.closeWindow(); err != nil {
 		e.degrade(err)
 	}
 	t.step("rolling-back", "the host is as it was before")
 	return cause
 }
 
-// store makes what is running a revision. Nothing new makes none.
+// store makes what is running a revision, and with that confirms it. Nothing new
+// makes none.
 func (e *Engine) store(t *tracked, op *Operation) error {
-	if netcfg.Equal(e.running, e.committed) {
-		return nil
+	if !netcfg.Equal(e.running, e.committed) {
+		if err := e.saveRevision(e.running, t.request.Author, t.request.Comment); err != nil {
+			return err
+		}
+		op.Revision = e.committedRevision
+		t.step("storing", "revision %d", op.Revision)
 	}
-	if err := e.saveRevision(t.request.Author, t.request.Comment); err != nil {
+	if err := e.closeWindow(); err != nil {
 		return err
 	}
-	op.Revision = e.committedRevision
-	t.step("storing", "revision %d", op.Revision)
-	if err := e.saveRunning(); err != nil {
-		e.degrade(err)
-	}
-	return nil
+	return e.saveRunning()
 }
 
 // describe is a phase in a few words: the first operation and how many follow.

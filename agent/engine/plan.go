@@ -62,6 +62,9 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector) (PlanRes
 	}
 	v := e.View()
 	in := plan.Input{Config: next, Snapshot: s, Memory: v.Memory, Known: known(v.Running)}
+	if to.Revision != nil || to.Source != StagedConfig {
+		in.Known = known(v.Running, next)
+	}
 	if from != nil {
 		if in, err = e.as(ctx, in, *from); err != nil {
 			return PlanResult{}, err

@@ -43,9 +43,13 @@ type journalRecord struct {
 	// Pending is false once the operation has ended; a finished journal is
 	// overwritten, never deleted.
 	Pending bool
-	BootID  string
-	ID      string
-	Kind    Kind
+	// Confirming is true once Next is in place and waits to be confirmed until
+	// Deadline, a reading of Options.Clock.
+	Confirming bool
+	Deadline   time.Duration
+	BootID     string
+	ID         string
+	Kind       Kind
 	// Previous is what to go back to, Next what was on the way.
 	Previous, Next netcfg.Config
 	// Memory knows what either side owns.
@@ -89,12 +93,12 @@ func (e *Engine) saveJournal(j journalRecord) error {
 	return nil
 }
 
-func (e *Engine) saveRevision(author, comment string) error {
-	r := revisionRecord{Revision: e.committedRevision + 1, Time: time.Now().UTC(), Author: author, Comment: comment, Config: e.running}
+func (e *Engine) saveRevision(c netcfg.Config, author, comment string) error {
+	r := revisionRecord{Revision: e.committedRevision + 1, Time: time.Now().UTC(), Author: author, Comment: comment, Config: c}
 	if err := e.Store.PutRevision(r.Revision, r); err != nil {
 		return storageError("the commit cannot be stored", err)
 	}
-	e.committed, e.committedRevision = e.running, r.Revision
+	e.committed, e.committedRevision = c, r.Revision
 	if old := r.Revision - keepRevisions; old > 0 {
 		if err := e.Store.DropRevision(old); err != nil {
 			e.Log.Warn("an old revision cannot be removed", "revision", old, "error", err)

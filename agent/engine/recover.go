@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
@@ -25,19 +26,34 @@ type start struct {
 	config netcfg.Config
 	memory plan.Memory
 	before *snapshot
-	reason string
+	// journal is the operation that was under way; resume says that its window goes
+	// on, lapsed that it has ended meanwhile.
+	journal        *journalRecord
+	resume, lapsed bool
+	reason         string
 }
 
-// decide is the rule of recovery, a pure function. In the middle of an operation
-// of this boot: back to what was before it. Otherwise within the boot: go on with
-// what was running. After a reboot: what is committed; of the memory only the
-// identity of hardware outlives a boot.
-func decide(f found, bootID string) start {
-	if j := f.journal; j != nil && j.Pending && j.BootID == bootID {
-		return start{j.Previous, j.Memory, &j.Before, "an operation was cut off; going back to what was before it"}
+// decide is the rule of recovery, a pure function of what lay on the disk, the boot
+// and the time since boot. In the middle of an operation of this boot: back to what
+// was before it. With a change that waits to be confirmed: go on waiting for the
+// rest of its time, or back to what is committed when that is over. Otherwise within
+// the boot: go on with what was running. After a reboot: what is committed; of the
+// memory only the identity of hardware outlives a boot.
+func decide(f found, bootID string, now time.Duration) start {
+	j := f.journal
+	if j == nil || !j.Pending || j.BootID != bootID {
+		j = nil
+	}
+	switch {
+	case j != nil && !j.Confirming:
+		return start{config: j.Previous, memory: j.Memory, before: &j.Before, journal: j, reason: "an operation was cut off; going back to what was before it"}
+	case j != nil && now >= j.Deadline:
+		return start{config: f.committed, memory: j.Memory, before: &j.Before, journal: j, lapsed: true, reason: "a change was not confirmed in time; going back to what is committed"}
+	case j != nil:
+		return start{config: j.Next, memory: j.Memory, journal: j, resume: true, reason: "a change waits to be confirmed; keeping it until its deadline"}
 	}
 	if r := f.running; r != nil && r.BootID == bootID {
-		return start{r.Config, r.Memory, nil, "going on with what was running"}
+		return start{config: r.Config, memory: r.Memory, reason: "going on with what was running"}
 	}
 	s := start{config: f.committed, reason: "starting with what is committed"}
 	if f.running != nil {
@@ -46,9 +62,10 @@ func decide(f found, bootID string) start {
 	return s
 }
 
-// recover reads the state and converges to what it says. Damaged state is loud,
-// and where nothing good is left the host is not touched.
-func (e *Engine) recover(ctx context.Context) error {
+// Recover reads the state and converges to what it says. Damaged state is loud,
+// and where nothing good is left the host is not touched. Run begins with it; on its
+// own it is what the guard does when the agent cannot.
+func (e *Engine) Recover(ctx context.Context) error {
 	e.Store.Tidy()
 	s, known := e.recall()
 	e.publish()
@@ -74,7 +91,7 @@ func (e *Engine) recall() (s start, known bool) {
 		e.degrade(fmt.Errorf("%s: %w", e.readOnly, err))
 		return start{}, false
 	}
-	s = decide(f, e.BootID)
+	s = decide(f, e.BootID, e.Clock())
 	e.committed, e.committedRevision = f.committed, f.committedRevision
 	e.running, e.memory = s.config, s.memory
 	e.Log.Info(s.reason, "revision", e.committedRevision, "nics", len(s.config.HostNics))
@@ -90,14 +107,26 @@ func (e *Engine) converge(ctx context.Context, s start) {
 		return
 	}
 	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee})
+	if s.journal != nil && (s.resume || err != nil) {
+		e.window = &window{journal: *s.journal, retry: time.Second}
+		if !s.resume {
+			e.window.journal.Deadline = e.Clock() + e.window.retry
+		}
+		e.arm(e.window.journal.Deadline)
+	}
 	if err != nil {
 		e.waiting = rep.Intent.Waiting
 		e.degrade(fmt.Errorf("the host could not be brought to its configuration: %w", err))
 		return
 	}
 	e.remember(rep)
-	if err := e.saveJournal(journalRecord{}); err != nil {
-		e.degrade(err)
+	if s.lapsed {
+		e.lapsed = s.journal.ID
+	}
+	if e.window == nil {
+		if err := e.saveJournal(journalRecord{}); err != nil {
+			e.degrade(err)
+		}
 	}
 	e.Log.Info("the host is as configured", "operations", len(rep.Plan.Ops()), "waiting", len(e.waiting))
 }

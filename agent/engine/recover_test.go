@@ -2,6 +2,7 @@ package engine
 
 import (
 	"testing"
+	"time"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -21,6 +22,10 @@ func TestDecide(t *testing.T) {
 	pending := func(boot string) *journalRecord {
 		return &journalRecord{Pending: true, BootID: boot, Previous: previous, Next: named("next")}
 	}
+	waits := func(boot string, deadline time.Duration) *journalRecord {
+		return &journalRecord{Pending: true, Confirming: true, Deadline: deadline, BootID: boot, Previous: previous, Next: named("next")}
+	}
+	const now = time.Hour
 	for _, c := range []struct {
 		name    string
 		running *runningRecord
@@ -28,22 +33,30 @@ func TestDecide(t *testing.T) {
 		want    netcfg.Config
 		before  bool
 		owns    bool
+		resume  bool
+		lapsed  bool
 	}{
-		{"nothing but a commit", nil, nil, committed, false, false},
-		{"same boot", run("now"), nil, running, false, true},
-		{"another boot: running is lost", run("then"), nil, committed, false, false},
-		{"same boot, a finished journal", run("now"), &journalRecord{BootID: "now", Previous: previous}, running, false, true},
-		{"same boot, cut off in the middle", run("now"), pending("now"), previous, true, false},
-		{"another boot, cut off in the middle", run("then"), pending("then"), committed, false, false},
-		{"cut off in the first operation ever", nil, pending("now"), previous, true, false},
+		{name: "nothing but a commit", want: committed},
+		{name: "same boot", running: run("now"), want: running, owns: true},
+		{name: "another boot: running is lost", running: run("then"), want: committed},
+		{name: "same boot, a finished journal", running: run("now"), journal: &journalRecord{BootID: "now", Previous: previous}, want: running, owns: true},
+		{name: "same boot, cut off in the middle", running: run("now"), journal: pending("now"), want: previous, before: true},
+		{name: "another boot, cut off in the middle", running: run("then"), journal: pending("then"), want: committed},
+		{name: "cut off in the first operation ever", journal: pending("now"), want: previous, before: true},
+		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true},
+		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, lapsed: true},
+		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := decide(found{committed: committed, running: c.running, journal: c.journal}, "now")
+			got := decide(found{committed: committed, running: c.running, journal: c.journal}, "now", now)
 			if !netcfg.Equal(got.config, c.want) || (got.before != nil) != c.before {
 				t.Errorf("got %v, before %v, want %v, %v", got.config, got.before != nil, c.want, c.before)
 			}
 			if owns := len(got.memory.Owned.Links) > 0; owns != c.owns {
 				t.Errorf("owns links of a former life: %v, want %v", owns, c.owns)
+			}
+			if got.resume != c.resume || got.lapsed != c.lapsed {
+				t.Errorf("resume %v, lapsed %v, want %v, %v", got.resume, got.lapsed, c.resume, c.lapsed)
 			}
 			if c.running != nil && c.journal == nil && got.memory.Identity["eth0"] != identity["eth0"] {
 				t.Error("the identity of hardware is forgotten")

@@ -102,16 +102,18 @@ func (e *Engine) input(c netcfg.Config, s snapshot) plan.Input {
 	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: known(e.running)}
 }
 
-// known are the NICs that a configuration speaks of. Those of the running one may be
-// absent: they were there once or are waited for, and a NIC that has died must not
-// stand in the way of other changes.
-func known(c netcfg.Config) map[string]bool {
+// known are the NICs that configurations speak of. Those of the running one, and of
+// one that is rolled back to, may be absent: they were there once or are waited for,
+// and a NIC that has died must not stand in the way of other changes.
+func known(configs ...netcfg.Config) map[string]bool {
 	known := map[string]bool{}
-	for _, n := range c.HostNics {
-		known[n.Name], known[n.BaseInterface] = true, true
-		if n.Bonding != nil {
-			for _, s := range n.Bonding.Slaves {
-				known[s] = true
+	for _, c := range configs {
+		for _, n := range c.HostNics {
+			known[n.Name], known[n.BaseInterface] = true, true
+			if n.Bonding != nil {
+				for _, s := range n.Bonding.Slaves {
+					known[s] = true
+				}
 			}
 		}
 	}
@@ -120,7 +122,11 @@ func known(c netcfg.Config) map[string]bool {
 
 // take stores the candidate. One that is as before keeps its revision.
 func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Problems) (StageResult, error) {
-	if validateOnly || netcfg.Equal(next, e.staged) {
+	if validateOnly {
+		return StageResult{e.stagedRevision, warnings}, nil
+	}
+	e.lapsed = ""
+	if netcfg.Equal(next, e.staged) {
 		return StageResult{e.stagedRevision, warnings}, nil
 	}
 	if err := e.saveStaged(next, e.stagedRevision+1); err != nil {
@@ -132,6 +138,7 @@ func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Pro
 // Discard makes the candidate what is running, and gives its revision.
 func (e *Engine) Discard(ctx context.Context) (revision int64, err error) {
 	cerr := e.call(ctx, func() {
+		e.lapsed = ""
 		if !netcfg.Equal(e.staged, e.running) {
 			err = e.saveStaged(e.running, e.stagedRevision+1)
 		}

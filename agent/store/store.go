@@ -20,7 +20,11 @@ type Store struct {
 }
 
 // LockedError says that another process holds the state directory.
-type LockedError struct{ Dir string }
+type LockedError struct {
+	Dir string
+	// Holder is the process that does; 0 is unknown.
+	Holder int
+}
 
 // Error says what to do about it.
 func (e *LockedError) Error() string {
@@ -43,18 +47,36 @@ func Open(dir string) (*Store, error) {
 	if err := trusted(dir); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	// Only read, which a file system that takes no writes any more lets one do.
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the state directory: %w", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &LockedError{dir}
+			return nil, &LockedError{dir, holder(filepath.Join(dir, "lock"))}
 		}
 		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
 	}
+	// Best effort: the lock holds without it.
+	if err := lock.Truncate(0); err == nil {
+		_, _ = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
 	return &Store{dir: dir, lock: lock}, nil
+}
+
+// holder is the process that has written its number into the lock file.
+func holder(path string) int {
+	data, err := os.ReadFile(path) //nolint:gosec // our own directory
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 // trusted refuses a directory that others may write to.

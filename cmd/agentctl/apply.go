@@ -2,38 +2,62 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
 type applyOptions struct {
 	*globals
+	// revertAfter is how long the change waits to be confirmed; 0 is not given.
+	revertAfter time.Duration
 }
 
 func newApplyCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	o := applyOptions{globals: g}
+	cmd := &cobra.Command{
 		Use:   "apply",
 		Short: "Bring what is staged to the host, or leave it as it was",
 		Long: `Bring the host to what is staged, and verify it. When anything fails the host goes
 back to exactly what it was. Nothing is stored: a reboot brings back what was last
 committed, and agentctl rollback does at once.
 
+With --revert-after the change has to be confirmed by agentctl commit within that
+time, or the host goes back to what is committed: by itself, and even if the agent
+has died meanwhile. Use it for whatever might cut your own connection.
+
 The operation goes on when agentctl is interrupted or loses its connection.` +
 			exits(exitRefused, exitRolledBack, exitIncomplete, exitUnreachable),
 		GroupID: groupAct,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runApply(cmd.Context(), applyOptions{g}, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runApply(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	revertAfterFlag(cmd, &o.revertAfter)
+	return cmd
+}
+
+func revertAfterFlag(cmd *cobra.Command, to *time.Duration) {
+	cmd.Flags().DurationVar(to, "revert-after", 0, "go back to what is committed unless agentctl commit confirms within this time (2m, 90s)")
+}
+
+// window adds to the options how long a change waits to be confirmed.
+func window(options *hostnicv1.ApplyOptions, length time.Duration) *hostnicv1.ApplyOptions {
+	if length != 0 {
+		options.RevertAfter = durationpb.New(length)
+	}
+	return options
 }
 
 func runApply(ctx context.Context, o applyOptions, out, errOut io.Writer) error {
 	start := func(ctx context.Context, c *connection, options *hostnicv1.ApplyOptions) (stream, error) {
-		return receiver(c.config().Apply(ctx, &hostnicv1.ApplyRequest{Options: options}))
+		return receiver(c.config().Apply(ctx, &hostnicv1.ApplyRequest{Options: window(options, o.revertAfter)}))
 	}
 	return orElse(o.operate(ctx, out, errOut, start, applied), nextCorrect)
 }
@@ -44,5 +68,8 @@ func applied(s screen, op *hostnicv1.Operation) (next string) {
 		return ""
 	}
 	s.println("applied: " + howMuch(op))
+	if w := op.GetRevertAfter(); w != nil {
+		return fmt.Sprintf("confirm within %s: agentctl commit   undo now: agentctl rollback", w.AsDuration())
+	}
 	return "make it permanent: agentctl commit   undo: agentctl rollback"
 }

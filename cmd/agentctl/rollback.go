@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +13,13 @@ import (
 
 type rollbackOptions struct {
 	*globals
-	revision *int64
+	revision    *int64
+	revertAfter time.Duration
 }
 
 func newRollbackCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	o := rollbackOptions{globals: g}
+	cmd := &cobra.Command{
 		Use:   "rollback [REV]",
 		Short: "Apply what is committed, or an earlier revision",
 		Long: `Apply a revision of agentctl history, or what is committed. What is staged is
@@ -26,7 +29,6 @@ forgotten. Like an apply it is not stored until a commit.` +
 		Args:              arguments(0, 1),
 		ValidArgsFunction: g.completeRevisions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := rollbackOptions{globals: g}
 			if len(args) > 0 {
 				revision, err := revisionOf(args[0])
 				if err != nil {
@@ -37,11 +39,13 @@ forgotten. Like an apply it is not stored until a commit.` +
 			return runRollback(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	revertAfterFlag(cmd, &o.revertAfter)
+	return cmd
 }
 
 func runRollback(ctx context.Context, o rollbackOptions, out, errOut io.Writer) error {
 	start := func(ctx context.Context, c *connection, options *hostnicv1.ApplyOptions) (stream, error) {
-		return receiver(c.config().Rollback(ctx, &hostnicv1.RollbackRequest{Options: options, Revision: o.revision}))
+		return receiver(c.config().Rollback(ctx, &hostnicv1.RollbackRequest{Options: window(options, o.revertAfter), Revision: o.revision}))
 	}
 	return orElse(o.operate(ctx, out, errOut, start, o.wentBack), nextHistory)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -60,6 +61,10 @@ func printStatus(s screen, status *hostnicv1.GetStatusResponse) {
 		{"committed", committedWords(status)},
 		{"running", runningWords(status)},
 		{"staged", stagedWords(status)},
+	}
+	if p := status.GetPending(); p != nil {
+		entries = append(entries, property{"to confirm", fmt.Sprintf("within %s, or it goes back to what is committed: agentctl commit",
+			p.GetRemaining().AsDuration().Round(time.Second))})
 	}
 	if op := status.GetOperation(); op != nil {
 		entries = append(entries, property{"last operation", operationWords(s, op)})

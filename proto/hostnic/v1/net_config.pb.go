@@ -1377,8 +1377,12 @@ type ApplyOptions struct {
 	// The candidate's revision that is meant. Absent: any.
 	// Errors: ABORTED when the candidate has moved on.
 	StagedRevision *int64 `protobuf:"varint,2,opt,name=staged_revision,json=stagedRevision,proto3,oneof" json:"staged_revision,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Wait so long, from 1 s to 24 h, for a commit that confirms the change; when
+	// none comes, go back to what is committed, even if the agent is dead by then.
+	// Absent: do not wait. Not for commits.
+	RevertAfter   *durationpb.Duration `protobuf:"bytes,3,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyOptions) Reset() {
@@ -1423,6 +1427,13 @@ func (x *ApplyOptions) GetStagedRevision() int64 {
 		return *x.StagedRevision
 	}
 	return 0
+}
+
+func (x *ApplyOptions) GetRevertAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RevertAfter
+	}
+	return nil
 }
 
 // Asks for an apply.
@@ -1719,6 +1730,163 @@ func (x *RollbackResponse) GetUpdate() *OperationUpdate {
 	return nil
 }
 
+// Asks for more, or less, time to confirm a change.
+type ExtendDeadlineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation whose change waits. Absent: whichever does.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// The time that is left from now on, from 1 s to 24 h.
+	RevertAfter   *durationpb.Duration `protobuf:"bytes,2,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendDeadlineRequest) Reset() {
+	*x = ExtendDeadlineRequest{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendDeadlineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendDeadlineRequest) ProtoMessage() {}
+
+func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendDeadlineRequest.ProtoReflect.Descriptor instead.
+func (*ExtendDeadlineRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ExtendDeadlineRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *ExtendDeadlineRequest) GetRevertAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RevertAfter
+	}
+	return nil
+}
+
+// The change that waits, with its new deadline.
+type ExtendDeadlineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its deadline.
+	Pending       *Pending `protobuf:"bytes,1,opt,name=pending,proto3" json:"pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendDeadlineResponse) Reset() {
+	*x = ExtendDeadlineResponse{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendDeadlineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendDeadlineResponse) ProtoMessage() {}
+
+func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendDeadlineResponse.ProtoReflect.Descriptor instead.
+func (*ExtendDeadlineResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ExtendDeadlineResponse) GetPending() *Pending {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+// Pending is a change that goes back unless a commit confirms it.
+type Pending struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation that made the change.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// How long it waits yet. Measured since boot: no change of the wall clock moves
+	// it.
+	Remaining     *durationpb.Duration `protobuf:"bytes,2,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pending) Reset() {
+	*x = Pending{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pending) ProtoMessage() {}
+
+func (x *Pending) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pending.ProtoReflect.Descriptor instead.
+func (*Pending) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Pending) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *Pending) GetRemaining() *durationpb.Duration {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
 // OperationUpdate is one message of a progress stream. The last one has done set.
 type OperationUpdate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1732,7 +1900,7 @@ type OperationUpdate struct {
 
 func (x *OperationUpdate) Reset() {
 	*x = OperationUpdate{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1912,7 @@ func (x *OperationUpdate) String() string {
 func (*OperationUpdate) ProtoMessage() {}
 
 func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1925,7 @@ func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperationUpdate.ProtoReflect.Descriptor instead.
 func (*OperationUpdate) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OperationUpdate) GetStep() *Step {
@@ -1789,7 +1957,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +1969,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +1982,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Step) GetTime() *timestamppb.Timestamp {
@@ -1843,7 +2011,7 @@ type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id that its client gave, or one that was made up.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// apply, commit, rollback, boot or heal.
+	// apply, commit, rollback, or revert: the way back when nobody has confirmed.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// running; done; refused: nothing was touched; rolled-back: the host is as it
 	// was before; incomplete: it is not, see remaining.
@@ -1869,14 +2037,16 @@ type Operation struct {
 	// What the operator should know.
 	Warnings []*Problem `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Links whose traffic was interrupted.
-	Disrupted     []*Forecast `protobuf:"bytes,14,rep,name=disrupted,proto3" json:"disrupted,omitempty"`
+	Disrupted []*Forecast `protobuf:"bytes,14,rep,name=disrupted,proto3" json:"disrupted,omitempty"`
+	// How long the change waits to be confirmed; absent when it need not be.
+	RevertAfter   *durationpb.Duration `protobuf:"bytes,15,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2058,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2071,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Operation) GetId() string {
@@ -2002,6 +2172,13 @@ func (x *Operation) GetDisrupted() []*Forecast {
 	return nil
 }
 
+func (x *Operation) GetRevertAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RevertAfter
+	}
+	return nil
+}
+
 // Asks for an operation.
 type GetOperationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2013,7 +2190,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2202,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2215,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -2059,7 +2236,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2248,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2261,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -2103,7 +2280,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +2292,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +2305,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
 }
 
 // The operations that the agent remembers.
@@ -2142,7 +2319,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2331,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2344,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -2186,7 +2363,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2375,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2388,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
 }
 
 // The stored revisions.
@@ -2225,7 +2402,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2414,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2427,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -2277,7 +2454,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2466,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2479,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Revision) GetRevision() int64 {
@@ -2342,7 +2519,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2531,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2544,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
 }
 
 // Where the host stands.
@@ -2390,14 +2567,16 @@ type GetStatusResponse struct {
 	// Why the agent cannot do all of its work; empty when it can.
 	Degraded []string `protobuf:"bytes,8,rep,name=degraded,proto3" json:"degraded,omitempty"`
 	// Version of the agent.
-	Version       string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
+	// The change that waits to be confirmed; absent when none does.
+	Pending       *Pending `protobuf:"bytes,10,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2588,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2601,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetStatusResponse) GetStagedRevision() int64 {
@@ -2486,6 +2665,13 @@ func (x *GetStatusResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *GetStatusResponse) GetPending() *Pending {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
 }
 
 var File_hostnic_v1_net_config_proto protoreflect.FileDescriptor
@@ -2583,10 +2769,11 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x0e\n" +
 	"\fCheckRequest\"5\n" +
 	"\rCheckResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"s\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xb1\x01\n" +
 	"\fApplyOptions\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12,\n" +
-	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01B\x12\n" +
+	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01\x12<\n" +
+	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfterB\x12\n" +
 	"\x10_staged_revision\"B\n" +
 	"\fApplyRequest\x122\n" +
 	"\aoptions\x18\x01 \x01(\v2\x18.hostnic.v1.ApplyOptionsR\aoptions\"D\n" +
@@ -2602,14 +2789,22 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\x03H\x00R\brevision\x88\x01\x01B\v\n" +
 	"\t_revision\"G\n" +
 	"\x10RollbackResponse\x123\n" +
-	"\x06update\x18\x01 \x01(\v2\x1b.hostnic.v1.OperationUpdateR\x06update\"l\n" +
+	"\x06update\x18\x01 \x01(\v2\x1b.hostnic.v1.OperationUpdateR\x06update\"x\n" +
+	"\x15ExtendDeadlineRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12<\n" +
+	"\frevert_after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\"G\n" +
+	"\x16ExtendDeadlineResponse\x12-\n" +
+	"\apending\x18\x01 \x01(\v2\x13.hostnic.v1.PendingR\apending\"e\n" +
+	"\aPending\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\x127\n" +
+	"\tremaining\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"l\n" +
 	"\x0fOperationUpdate\x12$\n" +
 	"\x04step\x18\x01 \x01(\v2\x10.hostnic.v1.StepR\x04step\x123\n" +
 	"\toperation\x18\x02 \x01(\v2\x15.hostnic.v1.OperationR\toperation\"`\n" +
 	"\x04Step\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\xff\x03\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xbd\x04\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -2625,7 +2820,8 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\tremaining\x18\v \x03(\v2\x11.hostnic.v1.DriftR\tremaining\x12-\n" +
 	"\awaiting\x18\f \x03(\v2\x13.hostnic.v1.WaitingR\awaiting\x12/\n" +
 	"\bwarnings\x18\r \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\x122\n" +
-	"\tdisrupted\x18\x0e \x03(\v2\x14.hostnic.v1.ForecastR\tdisruptedB\v\n" +
+	"\tdisrupted\x18\x0e \x03(\v2\x14.hostnic.v1.ForecastR\tdisrupted\x12<\n" +
+	"\frevert_after\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\vrevertAfterB\v\n" +
 	"\t_revision\"%\n" +
 	"\x13GetOperationRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"K\n" +
@@ -2644,7 +2840,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x18\n" +
 	"\acomment\x18\x04 \x01(\tR\acomment\"\x12\n" +
-	"\x10GetStatusRequest\"\xf7\x02\n" +
+	"\x10GetStatusRequest\"\xa6\x03\n" +
 	"\x11GetStatusResponse\x12'\n" +
 	"\x0fstaged_revision\x18\x01 \x01(\x03R\x0estagedRevision\x12%\n" +
 	"\x0estaged_changes\x18\x02 \x01(\bR\rstagedChanges\x12-\n" +
@@ -2654,12 +2850,14 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x05drift\x18\x06 \x03(\v2\x11.hostnic.v1.DriftR\x05drift\x12-\n" +
 	"\awaiting\x18\a \x03(\v2\x13.hostnic.v1.WaitingR\awaiting\x12\x1a\n" +
 	"\bdegraded\x18\b \x03(\tR\bdegraded\x12\x18\n" +
-	"\aversion\x18\t \x01(\tR\aversion*\x7f\n" +
+	"\aversion\x18\t \x01(\tR\aversion\x12-\n" +
+	"\apending\x18\n" +
+	" \x01(\v2\x13.hostnic.v1.PendingR\apending*\x7f\n" +
 	"\fConfigSource\x12\x1d\n" +
 	"\x19CONFIG_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONFIG_SOURCE_STAGED\x10\x01\x12\x19\n" +
 	"\x15CONFIG_SOURCE_RUNNING\x10\x02\x12\x1b\n" +
-	"\x17CONFIG_SOURCE_COMMITTED\x10\x032\xef\x06\n" +
+	"\x17CONFIG_SOURCE_COMMITTED\x10\x032\xc8\a\n" +
 	"\x10NetConfigService\x12H\n" +
 	"\tGetConfig\x12\x1c.hostnic.v1.GetConfigRequest\x1a\x1d.hostnic.v1.GetConfigResponse\x12<\n" +
 	"\x05Stage\x12\x18.hostnic.v1.StageRequest\x1a\x19.hostnic.v1.StageResponse\x12B\n" +
@@ -2668,7 +2866,8 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x05Check\x12\x18.hostnic.v1.CheckRequest\x1a\x19.hostnic.v1.CheckResponse\x12>\n" +
 	"\x05Apply\x12\x18.hostnic.v1.ApplyRequest\x1a\x19.hostnic.v1.ApplyResponse0\x01\x12A\n" +
 	"\x06Commit\x12\x19.hostnic.v1.CommitRequest\x1a\x1a.hostnic.v1.CommitResponse0\x01\x12G\n" +
-	"\bRollback\x12\x1b.hostnic.v1.RollbackRequest\x1a\x1c.hostnic.v1.RollbackResponse0\x01\x12Q\n" +
+	"\bRollback\x12\x1b.hostnic.v1.RollbackRequest\x1a\x1c.hostnic.v1.RollbackResponse0\x01\x12W\n" +
+	"\x0eExtendDeadline\x12!.hostnic.v1.ExtendDeadlineRequest\x1a\".hostnic.v1.ExtendDeadlineResponse\x12Q\n" +
 	"\fGetOperation\x12\x1f.hostnic.v1.GetOperationRequest\x1a .hostnic.v1.GetOperationResponse\x12W\n" +
 	"\x0eListOperations\x12!.hostnic.v1.ListOperationsRequest\x1a\".hostnic.v1.ListOperationsResponse\x12T\n" +
 	"\rListRevisions\x12 .hostnic.v1.ListRevisionsRequest\x1a!.hostnic.v1.ListRevisionsResponse\x12H\n" +
@@ -2687,7 +2886,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -2718,36 +2917,39 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*CommitResponse)(nil),         // 26: hostnic.v1.CommitResponse
 	(*RollbackRequest)(nil),        // 27: hostnic.v1.RollbackRequest
 	(*RollbackResponse)(nil),       // 28: hostnic.v1.RollbackResponse
-	(*OperationUpdate)(nil),        // 29: hostnic.v1.OperationUpdate
-	(*Step)(nil),                   // 30: hostnic.v1.Step
-	(*Operation)(nil),              // 31: hostnic.v1.Operation
-	(*GetOperationRequest)(nil),    // 32: hostnic.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),   // 33: hostnic.v1.GetOperationResponse
-	(*ListOperationsRequest)(nil),  // 34: hostnic.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil), // 35: hostnic.v1.ListOperationsResponse
-	(*ListRevisionsRequest)(nil),   // 36: hostnic.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 37: hostnic.v1.ListRevisionsResponse
-	(*Revision)(nil),               // 38: hostnic.v1.Revision
-	(*GetStatusRequest)(nil),       // 39: hostnic.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 40: hostnic.v1.GetStatusResponse
-	(*HostNic)(nil),                // 41: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 42: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 43: hostnic.v1.DocumentFormat
-	(*timestamppb.Timestamp)(nil),  // 44: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 45: google.protobuf.Duration
-	(*Drift)(nil),                  // 46: hostnic.v1.Drift
+	(*ExtendDeadlineRequest)(nil),  // 29: hostnic.v1.ExtendDeadlineRequest
+	(*ExtendDeadlineResponse)(nil), // 30: hostnic.v1.ExtendDeadlineResponse
+	(*Pending)(nil),                // 31: hostnic.v1.Pending
+	(*OperationUpdate)(nil),        // 32: hostnic.v1.OperationUpdate
+	(*Step)(nil),                   // 33: hostnic.v1.Step
+	(*Operation)(nil),              // 34: hostnic.v1.Operation
+	(*GetOperationRequest)(nil),    // 35: hostnic.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),   // 36: hostnic.v1.GetOperationResponse
+	(*ListOperationsRequest)(nil),  // 37: hostnic.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil), // 38: hostnic.v1.ListOperationsResponse
+	(*ListRevisionsRequest)(nil),   // 39: hostnic.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 40: hostnic.v1.ListRevisionsResponse
+	(*Revision)(nil),               // 41: hostnic.v1.Revision
+	(*GetStatusRequest)(nil),       // 42: hostnic.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 43: hostnic.v1.GetStatusResponse
+	(*HostNic)(nil),                // 44: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 45: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 46: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 47: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 48: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 49: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	41, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	44, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	42, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	45, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	43, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	46, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	43, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	46, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
 	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
 	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
 	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
@@ -2758,57 +2960,65 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	19, // 17: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
 	11, // 18: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
 	16, // 19: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	22, // 20: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
-	29, // 21: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
-	22, // 22: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
-	29, // 23: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
-	22, // 24: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
-	29, // 25: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	30, // 26: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
-	31, // 27: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	44, // 28: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	44, // 29: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	45, // 30: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	46, // 31: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
-	19, // 32: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
-	11, // 33: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
-	18, // 34: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	31, // 35: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	31, // 36: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	38, // 37: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	44, // 38: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	31, // 39: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	46, // 40: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	19, // 41: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	6,  // 42: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 43: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 44: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 45: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	20, // 46: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	23, // 47: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	25, // 48: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	27, // 49: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 50: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	34, // 51: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	36, // 52: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	39, // 53: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 54: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 55: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 56: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 57: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	21, // 58: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	24, // 59: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	26, // 60: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	28, // 61: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 62: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	35, // 63: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	37, // 64: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	40, // 65: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	54, // [54:66] is the sub-list for method output_type
-	42, // [42:54] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	47, // 20: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	22, // 21: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
+	32, // 22: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
+	22, // 23: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
+	32, // 24: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
+	22, // 25: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
+	32, // 26: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
+	47, // 27: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	31, // 28: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
+	47, // 29: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	33, // 30: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
+	34, // 31: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
+	48, // 32: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	48, // 33: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	47, // 34: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	49, // 35: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	19, // 36: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
+	11, // 37: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
+	18, // 38: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
+	47, // 39: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	34, // 40: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	34, // 41: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	41, // 42: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	48, // 43: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	34, // 44: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	49, // 45: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	19, // 46: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	31, // 47: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	6,  // 48: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 49: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 50: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 51: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	20, // 52: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	23, // 53: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	25, // 54: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	27, // 55: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	29, // 56: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	35, // 57: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	37, // 58: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	39, // 59: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	42, // 60: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 61: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 62: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 63: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 64: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	21, // 65: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	24, // 66: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	26, // 67: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	28, // 68: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	30, // 69: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	36, // 70: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	38, // 71: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	40, // 72: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	43, // 73: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	61, // [61:74] is the sub-list for method output_type
+	48, // [48:61] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -2823,14 +3033,14 @@ func file_hostnic_v1_net_config_proto_init() {
 	file_hostnic_v1_net_config_proto_msgTypes[8].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[21].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[26].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[30].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   40,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	NetConfigService_Apply_FullMethodName          = "/hostnic.v1.NetConfigService/Apply"
 	NetConfigService_Commit_FullMethodName         = "/hostnic.v1.NetConfigService/Commit"
 	NetConfigService_Rollback_FullMethodName       = "/hostnic.v1.NetConfigService/Rollback"
+	NetConfigService_ExtendDeadline_FullMethodName = "/hostnic.v1.NetConfigService/ExtendDeadline"
 	NetConfigService_GetOperation_FullMethodName   = "/hostnic.v1.NetConfigService/GetOperation"
 	NetConfigService_ListOperations_FullMethodName = "/hostnic.v1.NetConfigService/ListOperations"
 	NetConfigService_ListRevisions_FullMethodName  = "/hostnic.v1.NetConfigService/ListRevisions"
@@ -74,6 +75,9 @@ type NetConfigServiceClient interface {
 	// Rollback applies an earlier revision, or the committed one. Like an apply it
 	// is not stored until a commit. The candidate is discarded.
 	Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RollbackResponse], error)
+	// ExtendDeadline moves the deadline of the change that waits to be confirmed.
+	// Errors: FAILED_PRECONDITION when none waits.
+	ExtendDeadline(ctx context.Context, in *ExtendDeadlineRequest, opts ...grpc.CallOption) (*ExtendDeadlineResponse, error)
 	// GetOperation returns an operation by the id that its client gave.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
 	// ListOperations returns the operations that the agent remembers, newest first.
@@ -199,6 +203,16 @@ func (c *netConfigServiceClient) Rollback(ctx context.Context, in *RollbackReque
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NetConfigService_RollbackClient = grpc.ServerStreamingClient[RollbackResponse]
 
+func (c *netConfigServiceClient) ExtendDeadline(ctx context.Context, in *ExtendDeadlineRequest, opts ...grpc.CallOption) (*ExtendDeadlineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendDeadlineResponse)
+	err := c.cc.Invoke(ctx, NetConfigService_ExtendDeadline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *netConfigServiceClient) GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetOperationResponse)
@@ -278,6 +292,9 @@ type NetConfigServiceServer interface {
 	// Rollback applies an earlier revision, or the committed one. Like an apply it
 	// is not stored until a commit. The candidate is discarded.
 	Rollback(*RollbackRequest, grpc.ServerStreamingServer[RollbackResponse]) error
+	// ExtendDeadline moves the deadline of the change that waits to be confirmed.
+	// Errors: FAILED_PRECONDITION when none waits.
+	ExtendDeadline(context.Context, *ExtendDeadlineRequest) (*ExtendDeadlineResponse, error)
 	// GetOperation returns an operation by the id that its client gave.
 	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
 	// ListOperations returns the operations that the agent remembers, newest first.
@@ -319,6 +336,9 @@ func (UnimplementedNetConfigServiceServer) Commit(*CommitRequest, grpc.ServerStr
 }
 func (UnimplementedNetConfigServiceServer) Rollback(*RollbackRequest, grpc.ServerStreamingServer[RollbackResponse]) error {
 	return status.Error(codes.Unimplemented, "method Rollback not implemented")
+}
+func (UnimplementedNetConfigServiceServer) ExtendDeadline(context.Context, *ExtendDeadlineRequest) (*ExtendDeadlineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendDeadline not implemented")
 }
 func (UnimplementedNetConfigServiceServer) GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
@@ -476,6 +496,24 @@ func _NetConfigService_Rollback_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NetConfigService_RollbackServer = grpc.ServerStreamingServer[RollbackResponse]
 
+func _NetConfigService_ExtendDeadline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendDeadlineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NetConfigServiceServer).ExtendDeadline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NetConfigService_ExtendDeadline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NetConfigServiceServer).ExtendDeadline(ctx, req.(*ExtendDeadlineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NetConfigService_GetOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetOperationRequest)
 	if err := dec(in); err != nil {
@@ -574,6 +612,10 @@ var NetConfigService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Check",
 			Handler:    _NetConfigService_Check_Handler,
+		},
+		{
+			MethodName: "ExtendDeadline",
+			Handler:    _NetConfigService_ExtendDeadline_Handler,
 		},
 		{
 			MethodName: "GetOperation",

@@ -1,0 +1,111 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config are the settings of the daemon, as agent.yaml has them. What the host's
+// network is to be is not among them.
+type Config struct {
+	// HostID is the UUID of the host, from which the ids of its NICs are made.
+	// Empty: one that follows from /etc/machine-id.
+	HostID string `yaml:"host_id"`
+	// StateDir is where everything is kept that outlives the daemon.
+	StateDir string `yaml:"state_dir"`
+	// Socket is the path of the API's socket.
+	Socket string `yaml:"socket"`
+	// Group is whose members may use the API, by name or number; root always may.
+	Group string `yaml:"group"`
+	// Netns is the network namespace to work in, by the name that ip netns gave it
+	// or by a path. Empty: the one that the daemon was started in.
+	Netns string `yaml:"netns"`
+	// ExtraBondNames are names that bonds may have beside bond0 to bond4.
+	ExtraBondNames []string `yaml:"extra_bond_names"`
+	// AllowOverlap lets two NICs have overlapping subnets.
+	AllowOverlap bool `yaml:"allow_overlap"`
+	// LogLevel is debug, info, warn or error.
+	LogLevel string `yaml:"log_level"`
+}
+
+// Where things are unless somebody says otherwise.
+const (
+	DefaultConfigFile = "/etc/hostnic/agent.yaml"
+	DefaultStateDir   = "/var/lib/hostnic"
+	DefaultSocket     = "/run/hostnic/agent.sock"
+	DefaultGroup      = "hostnic"
+	DefaultLogLevel   = "info"
+)
+
+// DefaultConfig is what holds where nothing is set.
+func DefaultConfig() Config {
+	return Config{StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, LogLevel: DefaultLogLevel}
+}
+
+// ReadConfig reads a settings file over the defaults. A key that does not exist is
+// an error, because a setting that was mistyped and ignored is worse than none.
+func ReadConfig(path string) (Config, error) {
+	c := DefaultConfig()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("read the settings: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("the settings in %s: %w", path, err)
+	}
+	var more yaml.Node
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("the settings in %s: there is more behind the first document", path)
+	}
+	if err := c.check(); err != nil {
+		return c, fmt.Errorf("the settings in %s: %w", path, err)
+	}
+	return c, nil
+}
+
+var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+// mostSocketPath is what fits into sun_path (unix(7)) beside the suffix that the
+// socket has while it is made ready.
+const mostSocketPath = 107 - len(newSocket)
+
+func (c Config) check() error {
+	if _, err := c.Level(); err != nil {
+		return err
+	}
+	switch {
+	case c.HostID != "" && !uuid.MatchString(c.HostID):
+		return fmt.Errorf("host_id %q is not a UUID", c.HostID)
+	case c.StateDir == "":
+		return errors.New("state_dir is empty")
+	case c.Socket == "":
+		return errors.New("socket is empty")
+	case len(c.Socket) > mostSocketPath:
+		return fmt.Errorf("the path of the socket has %d bytes, and %d is the most that the kernel takes: %s", len(c.Socket), mostSocketPath, c.Socket)
+	}
+	return nil
+}
+
+// Level is LogLevel as slog has it.
+func (c Config) Level() (slog.Level, error) {
+	switch c.LogLevel {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("log_level %q is not one of debug, info, warn, error", c.LogLevel)
+}

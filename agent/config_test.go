@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func settings(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "agent.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReadConfig(t *testing.T) {
+	got, err := ReadConfig(settings(t, `
+host_id: 2ab5e1da-b726-4274-bbf7-0a42b16a0fc3
+state_dir: /srv/state
+socket: /srv/sock
+group: wheel
+netns: blue
+extra_bond_names: [bond7, uplink]
+allow_overlap: true
+log_level: debug
+`))
+	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", Netns: "blue",
+		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, LogLevel: "debug"}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for _, empty := range []string{"", "# nothing yet\n", "group: hostnic\n"} {
+		if got, err := ReadConfig(settings(t, empty)); err != nil || cmp.Diff(DefaultConfig(), got) != "" {
+			t.Errorf("%q: %+v, %v", empty, got, err)
+		}
+	}
+}
+
+func TestReadConfigRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"state_dri: /x":                        "state_dri",
+		"group: a\ngroup: b":                   "group",
+		"extra_bond_names: bond7":              "extra_bond_names",
+		"log_level: loud":                      "log_level",
+		"host_id: me":                          "host_id",
+		"state_dir: ''":                        "state_dir",
+		"socket: ''":                           "socket",
+		"socket: /" + strings.Repeat("x", 120): "121 bytes",
+		"group: a\n---\ngroup: b":              "more behind",
+		"- a":                                  "agent.yaml",
+	} {
+		_, err := ReadConfig(settings(t, text))
+		if err == nil {
+			t.Errorf("%q is taken", text)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) && want != "extra_bond_names" {
+			t.Errorf("%q: %v, want something with %q", text, err, want)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/converge"
+)
+
+// Guard is a dead-man outside of the process. It is told of a deadline before the
+// first write, and sees to it that the host goes back when the deadline passes and
+// the agent does not.
+type Guard interface {
+	// Arm sets the deadline, a reading of Options.Clock, or moves it. An error means
+	// that nobody watches.
+	Arm(deadline time.Duration) error
+	// Disarm says that there is nothing to watch any more.
+	Disarm()
+}
+
+// The bounds of a window, and of an apply as the guard sees it.
+const (
+	MinWindow = time.Second
+	MaxWindow = 24 * time.Hour
+	// applyLimit is how long a phase of an apply may take before the guard believes
+	// that the agent hangs.
+	applyLimit = time.Minute
+)
+
+// Pending is a change that waits to be confirmed.
+type Pending struct {
+	// ID of the operation that made it.
+	ID string
+	// Deadline is a reading of Options.Clock.
+	Deadline time.Duration
+}
+
+// window is a change in place that goes back at its deadline unless a commit
+// confirms it.
+type window struct {
+	journal journalRecord
+	// retry is how long to wait after a way back that failed.
+	retry time.Duration
+}
+
+func (e *Engine) pending() *Pending {
+	if e.window == nil {
+		return nil
+	}
+	return &Pending{e.window.journal.ID, e.window.journal.Deadline}
+}
+
+// openWindow journals that the change is in place and waits until its deadline.
+func (e *Engine) openWindow(journal journalRecord, length time.Duration) error {
+	journal.Confirming, journal.Deadline = true, e.Clock()+length
+	if err := e.saveJournal(journal); err != nil {
+		return err
+	}
+	e.arm(journal.Deadline)
+	e.window = &window{journal: journal, retry: time.Second}
+	return nil
+}
+
+// closeWindow journals that there is nothing to go back from.
+func (e *Engine) closeWindow() error {
+	if err := e.saveJournal(journalRecord{}); err != nil {
+		return err
+	}
+	e.window = nil
+	e.disarm()
+	return nil
+}
+
+func (e *Engine) arm(deadline time.Duration) {
+	if e.Guard == nil {
+		return
+	}
+	if err := e.Guard.Arm(deadline); err != nil {
+		e.degrade(fmt.Errorf("the guard that takes a change back if the agent dies does not work: %w", err))
+	}
+}
+
+func (e *Engine) disarm() {
+	if e.Guard != nil {
+		e.Guard.Disarm()
+	}
+}
+
+// windowTick comes when the window is to be looked at: at its deadline, or after a
+// second, whichever is sooner. The runtime's timers stand still while the machine
+// sleeps and the deadline does not.
+func (e *Engine) windowTick() <-chan time.Time {
+	if e.window == nil {
+		return nil
+	}
+	return time.After(max(0, min(e.window.journal.Deadline-e.Clock(), time.Second)))
+}
+
+func (e *Engine) watchWindow(ctx context.Context) {
+	if e.window == nil || e.Clock() < e.window.journal.Deadline {
+		return
+	}
+	t, _, err := e.ops.begin(Request{Kind: Revert, Author: "deadline"})
+	if err != nil {
+		return
+	}
+	op := t.op
+	e.revert(ctx, t, &op)
+	t.finish(op)
+}
+
+// revert takes the host back to what is committed. What fails is tried again, with
+// longer and longer pauses, and shows meanwhile.
+func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
+	w, writes := e.window, e.Kernel.Writes()
+	target := e.committed
+	if !w.journal.Confirming {
+		target = w.journal.Previous // an undo that failed
+	}
+	t.step("rolling-back", "the change of operation %s", w.journal.ID)
+	e.Log.Warn("going back from a change", "operation", w.journal.ID, "asked_by", t.request.Author)
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory), Lenient: true,
+		Before: &w.journal.Before, Progress: e.progress(t, "rolling-back")})
+	op.Writes = e.Kernel.Writes() - writes
+	if err != nil {
+		op.State, op.Remaining, op.Err = Incomplete, rep.Drift, err
+		w.journal.Deadline = e.Clock() + w.retry
+		w.retry = min(2*w.retry, time.Minute)
+		e.arm(w.journal.Deadline)
+		e.degrade(fmt.Errorf("the change of operation %s could not be taken back, and is tried again: %w", w.journal.ID, err))
+		return
+	}
+	op.State, op.Disrupted, op.Waiting = Done, rep.Plan.Forecast, rep.Intent.Waiting
+	if t.request.Kind == Revert && w.journal.Confirming {
+		e.lapsed = w.journal.ID
+	}
+	e.settle(rep, target)
+	if err := e.closeWindow(); err != nil {
+		e.degrade(err)
+	}
+}
+
+// confirmable refuses what must not happen while a change waits, and a commit that
+// comes too late: it would bring back, for good, what has just been taken back.
+func (e *Engine) confirmable(r Request) error {
+	if e.window == nil {
+		if r.Kind == Commit && e.lapsed != "" {
+			return &Error{Kind: Precondition, Rule: "window-lapsed",
+				Message: fmt.Sprintf("the change of operation %s was not confirmed in time and has been taken back; stage and apply it again", e.lapsed)}
+		}
+		return nil
+	}
+	if !e.window.journal.Confirming && r.Kind != Rollback {
+		return &Error{Kind: Precondition, Rule: "rollback-incomplete",
+			Message: fmt.Sprintf("operation %s could not be undone yet, which is tried again; agentctl status says what is left, agentctl rollback tries at once", e.window.journal.ID)}
+	}
+	back := r.Kind == Rollback && (r.Revision == nil || *r.Revision == e.committedRevision)
+	if r.Kind == Commit && netcfg.Equal(e.staged, e.running) || back {
+		return nil
+	}
+	left := (e.window.journal.Deadline - e.Clock()).Round(time.Second)
+	message := "confirm it (agentctl commit) or take it back (agentctl rollback) first"
+	if r.Kind == Commit {
+		message = "the candidate holds further edits, which a commit would apply unguarded: agentctl discard forgets them"
+	}
+	return &Error{Kind: Precondition, Rule: "pending-confirmation",
+		Message: fmt.Sprintf("the change of operation %s waits %s more to be confirmed: %s", e.window.journal.ID, left, message)}
+}
+
+// ExtendDeadline moves the deadline of the change that waits, to so long from now.
+func (e *Engine) ExtendDeadline(ctx context.Context, id string, length time.Duration) (p Pending, err error) {
+	cerr := e.call(ctx, func() {
+		switch {
+		case e.window == nil:
+			err = &Error{Kind: Precondition, Rule: "nothing-pending", Message: "no change waits to be confirmed"}
+		case id != "" && id != e.window.journal.ID:
+			err = &Error{Kind: Misused, Rule: "operation-id", Message: fmt.Sprintf("the change that waits is that of operation %s, not of %s", e.window.journal.ID, id)}
+		default:
+			if err = ValidWindow(length); err == nil {
+				err = e.openWindow(e.window.journal, length)
+			}
+			if e.window != nil {
+				p = *e.pending()
+			}
+		}
+	})
+	return p, errors.Join(cerr, err)
+}
+
+// ValidWindow refuses a window out of bounds.
+func ValidWindow(length time.Duration) error {
+	if length < MinWindow || length > MaxWindow {
+		return &Error{Kind: Misused, Rule: "window-length", Message: fmt.Sprintf("a change can wait from %s to %s to be confirmed, not %s", MinWindow, MaxWindow, length)}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// GuardCommand is the subcommand under which the daemon starts itself as its guard.
+const GuardCommand = "guard"
+
+// guard is the daemon's end of the dead-man: a second process of the same program,
+// started at the first deadline, that reads deadlines from a pipe. When the daemon
+// dies the pipe ends, and the guard is left with the last deadline; when the daemon
+// hangs, the deadline passes. Either way the guard does what a restarted daemon
+// would do.
+type guard struct {
+	config Config
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	pipe  io.WriteCloser
+	ended chan struct{}
+}
+
+func newGuard(c Config, log *slog.Logger) *guard { return &guard{config: c, log: log} }
+
+// Arm sets or moves the deadline.
+func (g *guard) Arm(deadline time.Duration) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.send(deadline); err == nil {
+		return nil
+	}
+	if err := g.start(); err != nil {
+		return err
+	}
+	return g.send(deadline)
+}
+
+// Disarm says that there is no deadline.
+func (g *guard) Disarm() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pipe != nil {
+		_ = g.send(0)
+	}
+}
+
+func (g *guard) send(deadline time.Duration) error {
+	if g.pipe == nil {
+		return errors.New("not started")
+	}
+	_, err := fmt.Fprintln(g.pipe, deadline.Nanoseconds())
+	return err
+}
+
+// start runs the program again as the guard. It is in a session of its own, so that
+// what ends the daemon does not end it.
+func (g *guard) start() error {
+	g.stop()
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	cmd := exec.Command(exe, GuardCommand, "--state-dir", g.config.StateDir, "--log-level", g.config.LogLevel) //nolint:gosec // ourselves
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Stderr = os.Stderr
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	g.cmd, g.pipe, g.ended = cmd, pipe, make(chan struct{})
+	go func(ended chan struct{}) {
+		defer close(ended)
+		_ = cmd.Wait() // Arm finds out by the pipe
+	}(g.ended)
+	return nil
+}
+
+// stop lets a guard go: one that is not armed ends by itself when its pipe does.
+func (g *guard) stop() {
+	if g.pipe != nil {
+		_ = g.pipe.Close()
+		g.pipe = nil
+	}
+}
+
+// close ends the guard's watch at the daemon's orderly end, unless a change waits to
+// be confirmed: then it goes on without the daemon.
+func (g *guard) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stop()
+}

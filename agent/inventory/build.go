@@ -1,0 +1,238 @@
+package inventory
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// loopback is ARPHRD_LOOPBACK.
+const loopback = 772
+
+// notOnHost is why nothing is known of a NIC that is configured but not there.
+const notOnHost = "the NIC is not on this host"
+
+// Build describes every link but the loopback, in the order of the kernel's
+// index, and behind them the NICs that are configured but not on the host.
+func Build(s state.Snapshot, k Knowledge) []Nic {
+	b := newBuilder(s, k)
+	var out []Nic
+	there := map[string]bool{}
+	for i := range s.Links {
+		if l := &s.Links[i]; l.Type != loopback {
+			n := b.nic(l)
+			out = append(out, n)
+			there[l.Name], there[b.configured[l.Index]] = true, true
+		}
+	}
+	for _, name := range b.wanted() {
+		if !there[name] {
+			there[name] = true
+			out = append(out, b.missing(name))
+		}
+	}
+	return out
+}
+
+// builder holds indexes over a look and what is known, which keep Build linear.
+type builder struct {
+	Knowledge
+	snapshot  state.Snapshot
+	slaves    map[int][]*state.Link
+	addresses map[int][]state.Address
+	gateways  map[int][]state.Route
+	// configured is the name in the configuration of what the agent manages, by
+	// index. Hardware that was renamed has another name than there.
+	configured map[int]string
+	drift      map[string][]plan.Drift
+	waiting    map[string]string
+}
+
+func newBuilder(s state.Snapshot, k Knowledge) *builder {
+	b := &builder{Knowledge: k, snapshot: s, slaves: map[int][]*state.Link{}, addresses: map[int][]state.Address{},
+		gateways: map[int][]state.Route{}, configured: map[int]string{}, drift: map[string][]plan.Drift{}, waiting: map[string]string{}}
+	if b.ID == nil {
+		b.ID = func(*state.Link) string { return "" }
+	}
+	for i := range s.Links {
+		if m := s.Links[i].Master; m != 0 {
+			b.slaves[m] = append(b.slaves[m], &s.Links[i])
+		}
+	}
+	for _, a := range s.Addresses {
+		b.addresses[a.Link] = append(b.addresses[a.Link], a)
+	}
+	for _, r := range s.Routes {
+		if r.Table == state.MainTable && r.Dst.IsValid() && r.Dst.Bits() == 0 && r.Gateway.IsValid() {
+			b.gateways[r.Link] = append(b.gateways[r.Link], r)
+		}
+	}
+	for _, l := range k.Links {
+		if !l.Restored {
+			b.configured[l.Index] = l.Name
+		}
+	}
+	for _, d := range k.Drift {
+		name := nicOf(d.Field)
+		b.drift[name] = append(b.drift[name], d)
+	}
+	for _, w := range k.Waiting {
+		b.waiting[w.Nic] = w.Reason
+	}
+	return b
+}
+
+// nicOf is the name in a path such as host_nics[bond0].mtu; empty when the path
+// is about something else.
+func nicOf(path string) string {
+	rest, ok := strings.CutPrefix(path, "host_nics[")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "]")
+	return name
+}
+
+// wanted are the names of the NICs that ought to be there: those of the
+// configuration, and those that it only refers to and that are waited for.
+func (b *builder) wanted() []string {
+	var out []string
+	for _, n := range b.Config.HostNics {
+		out = append(out, n.Name)
+	}
+	for _, w := range b.Waiting {
+		if !slices.Contains(out, w.Nic) {
+			out = append(out, w.Nic)
+		}
+	}
+	return out
+}
+
+func (b *builder) nic(l *state.Link) Nic {
+	name, managed := b.configured[l.Index]
+	if !managed {
+		name = l.Name
+	}
+	n := Nic{Name: netcfg.Printable(l.Name), ID: b.ID(l), Kind: kindOf(l), Present: true, Index: l.Index, MAC: l.MAC, PermMAC: l.PermMAC, MTU: l.MTU,
+		AdminUp: l.AdminUp, Up: l.AdminUp && l.Carrier, OperState: l.OperState, Master: b.nameOf(l.Master),
+		Drift: b.drift[name], Waiting: b.waiting[name], BusPath: l.BusPath, Driver: netcfg.Printable(l.Driver)}
+	if managed || b.Memory.Owned.Links[l.Name] != "" && string(b.Memory.Owned.Links[l.Name]) == l.Kind {
+		n.Owner = OwnerAgent
+	}
+	wish := b.Config.Nic(name)
+	if wish != nil {
+		n.Host, n.Network = wish.Host, wish.Network
+		n.BootProtocol, n.IPv6Boot = boot(wish.IPv4Boot(), wish.BootProtocol), boot(wish.IPv6Boot(), wish.IPv6BootProtocol)
+	}
+	b.link(&n, l)
+	b.addressing(&n, l, name, wish)
+	switch l.Kind {
+	case "vlan":
+		id := l.VLANID
+		n.VLAN, n.Base = &netcfg.VLAN{ID: &id}, b.nameOf(l.Parent)
+		if n.Base == "" {
+			n.absent("base_interface", "it is in another network namespace")
+		}
+	case "bond":
+		b.bond(&n, l, wish)
+	}
+	if l.Slave != nil {
+		n.Aggregator = l.Slave.AggregatorID
+	}
+	return n
+}
+
+// boot is the boot protocol to show: the one that is in effect, but for a none
+// that nobody has asked for.
+func boot(effective, given netcfg.BootProtocol) netcfg.BootProtocol {
+	if effective == netcfg.BootNone {
+		return given
+	}
+	return effective
+}
+
+// nameOf is the name of a link for people. The kernel takes nearly every byte in
+// names, and somebody else may have given this one.
+func (b *builder) nameOf(index int) string { return netcfg.Printable(b.snapshot.Name(index)) }
+
+func kindOf(l *state.Link) string {
+	if l.Kind == "" {
+		return string(netcfg.KindNIC)
+	}
+	return l.Kind
+}
+
+// link fills in what every link may have, or why it is not known.
+func (b *builder) link(n *Nic, l *state.Link) {
+	if l.AdminUp {
+		carrier := l.Carrier
+		n.Carrier = &carrier
+	} else {
+		n.absent("carrier", linkDown)
+	}
+	var reason string
+	if n.Speed, reason = b.speed(l, 0); n.Speed == nil {
+		n.absent("speed", reason)
+	}
+	if n.Duplex, reason = b.duplex(l, 0); n.Duplex == "" {
+		n.absent("duplex", reason)
+	}
+	if l.MAC == "" {
+		n.absent("mac", "a link of this kind has no hardware address")
+	}
+	switch {
+	case l.PermMAC != "":
+	case l.Kind != "":
+		n.absent("permanent_mac", "a virtual link has no hardware of its own")
+	default:
+		n.absent("permanent_mac", "the driver does not tell it")
+	}
+	if l.Kind != "" {
+		return
+	}
+	if l.BusPath == "" {
+		n.absent("bus_path", "the kernel does not tell where the hardware sits")
+	}
+	if l.Driver == "" {
+		n.absent("driver", "the driver does not tell its name")
+	}
+}
+
+// missing describes a NIC that is configured but not on the host.
+func (b *builder) missing(name string) Nic {
+	l := state.Link{Name: name}
+	if id, known := b.Memory.Identity[name]; known {
+		l.PermMAC, l.BusPath = id.PermMAC, id.BusPath
+	}
+	n := Nic{Name: name, Kind: string(netcfg.KindNIC), OperState: "notpresent", Owner: OwnerAgent,
+		Drift: b.drift[name], Waiting: b.waiting[name]}
+	if wish := b.Config.Nic(name); wish != nil {
+		n.Kind = string(wish.Kind())
+		wished(&n, wish)
+	}
+	if n.Kind != string(netcfg.KindNIC) {
+		l.Kind = n.Kind
+	}
+	n.ID = b.ID(&l)
+	for _, field := range []string{"index", "speed", "duplex", "carrier", "permanent_mac"} {
+		n.absent(field, notOnHost)
+	}
+	return n
+}
+
+// wished fills in what can be configured from the configuration.
+func wished(n *Nic, wish *netcfg.HostNic) {
+	n.Host, n.Network = wish.Host, wish.Network
+	n.BootProtocol, n.IPv6Boot = boot(wish.IPv4Boot(), wish.BootProtocol), boot(wish.IPv6Boot(), wish.IPv6BootProtocol)
+	n.IP, n.IPv6, n.AdditionalIPs = wish.IP, wish.IPv6, wish.AdditionalIPs
+	n.VLAN, n.Base, n.Bonding = wish.VLAN, wish.BaseInterface, wish.Bonding
+	if wish.MAC != nil {
+		n.MAC = wish.MAC.Address
+	}
+	if wish.MTU != nil {
+		n.MTU = *wish.MTU
+	}
+}

@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/server"
+	"github.com/hostnic/hostnic/agent/store"
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/kernel"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Run runs the daemon until ctx ends, and then leaves the kernel as it is. It
+// works in the network namespace of the calling thread, which must be that of the
+// process. The error is why it could not start, or not go on.
+func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	st, err := store.Open(c.StateDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	group := socketGroup(c.Group, log)
+	sock, err := listen(c.Socket, group, log)
+	if err != nil {
+		return err
+	}
+	defer sock.remove()
+	defer sock.Close() //nolint:errcheck // the server has closed it, unless it never came to that
+	k, err := kernel.Open(kernel.Options{})
+	if err != nil {
+		return fmt.Errorf("open the kernel: %w", err)
+	}
+	defer func() { err = errors.Join(err, k.Close()) }()
+	a, err := assemble(ctx, c, st, k, group, log)
+	if err != nil {
+		return err
+	}
+	defer a.guard.close()
+	return a.run(ctx, sock)
+}
+
+// agent is what the daemon is made of.
+type agent struct {
+	log    *slog.Logger
+	kernel *kernel.Kernel
+	engine *engine.Engine
+	server *server.Server
+	guard  *guard
+	nudges chan struct{}
+}
+
+func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, group *uint32, log *slog.Logger) (*agent, error) {
+	host, err := identify(c.HostID, machineIDFile, st, log)
+	if err != nil {
+		return nil, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	caps, err := k.Capabilities(ctx)
+	if err != nil {
+		// Nothing is known to be missing; the kernel itself will say.
+		log.Warn("what this kernel can do was not found out", "error", err)
+		caps = kernel.Capabilities{Admin: true, Bonds: true, VLANs: true}
+	}
+	for _, m := range caps.Missing {
+		log.Warn(m)
+	}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1)}
+	a.engine = engine.New(engine.Options{
+		Kernel: k, Store: st, HostID: host, BootID: boot, Guard: a.guard, Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log,
+		Limits: netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
+	})
+	a.server = server.New(server.Options{
+		Engine: a.engine,
+		Look: func(ctx context.Context) (state.Snapshot, error) {
+			return k.SnapshotWith(ctx, kernel.What{Speeds: true, Drivers: true})
+		},
+		Access:    server.Access{Owner: uint32(os.Geteuid()), Operators: group},
+		Transient: []error{kernel.ErrInterrupted, kernel.ErrHung},
+		Features:  server.Features{Release: caps.Release, BondOptions: caps.BondOptions},
+		Version:   Version, Log: log,
+	})
+	return a, nil
+}
+
+// sinceBoot goes on while the machine sleeps, and no change of the wall clock moves
+// it.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	// It fails for clocks that the kernel does not have, and has had this one since 2.6.39.
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return time.Duration(ts.Nano())
+}
+
+// missing is what the engine refuses for lack of the kernel or of rights, and what
+// this version of the agent cannot do.
+func missing(caps kernel.Capabilities) []engine.Missing {
+	var out []engine.Missing
+	if !caps.Admin {
+		out = append(out, engine.Missing{Feature: engine.FeatureWrite, Reason: "it has no right to change the network: give it CAP_NET_ADMIN"})
+	}
+	if caps.Admin && !caps.Bonds {
+		out = append(out, engine.Missing{Feature: engine.FeatureBond, Reason: "load the module bonding"})
+	}
+	if caps.Admin && !caps.VLANs {
+		out = append(out, engine.Missing{Feature: engine.FeatureVLAN, Reason: "load the module 8021q"})
+	}
+	for _, feature := range []string{"dhcp", "autoconf", "networks", "routes", "dns"} {
+		out = append(out, engine.Missing{Feature: feature, Reason: "this version of the agent keeps it but cannot apply it yet"})
+	}
+	return out
+}
+
+// run starts the tasks, each of which runs until ctx ends, and waits for all. The
+// first that fails ends the others.
+func (a *agent) run(ctx context.Context, sock *socket) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for name, task := range map[string]func(context.Context) error{
+		"engine":   a.engine.Run,
+		"watch":    a.watch,
+		"server":   func(ctx context.Context) error { return a.serve(ctx, sock) },
+		"announce": func(ctx context.Context) error { return a.announce(ctx, sock.path) },
+	} {
+		group.Go(func() error {
+			if err := task(ctx); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	if err == nil {
+		a.log.Info("hostnicd stopped; the network stays as it is")
+	}
+	return err
+}
+
+// serve answers from the moment when there is something true to say. Reading does
+// not wait for the host to be brought to its configuration; changing does.
+func (a *agent) serve(ctx context.Context, sock *socket) error {
+	select {
+	case <-a.engine.Loaded():
+	case <-ctx.Done():
+		return nil
+	}
+	return a.server.Serve(ctx, sock)
+}
+
+// watchAgain is the pause before watching the kernel is tried again.
+const watchAgain = time.Second
+
+// watch passes the kernel's news on to the engine, as one nudge for many.
+func (a *agent) watch(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := a.kernel.Watch(ctx, func(kernel.Nudge) {
+			select {
+			case a.nudges <- struct{}{}:
+			default:
+			}
+		})
+		if err == nil {
+			return nil
+		}
+		a.log.Error("the kernel's news are lost; looking again", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchAgain):
+		}
+	}
+	return nil
+}

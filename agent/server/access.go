@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+
+	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
+)
+
+// needed is the role that each method asks for. What is not here nobody may call,
+// and a test sees to it that nothing is missing.
+var needed = map[string]Role{
+	hostnicv1.HostNicService_ListHostNics_FullMethodName: Reader,
+	hostnicv1.HostNicService_GetHostNic_FullMethodName:   Reader,
+
+	hostnicv1.NetConfigService_GetConfig_FullMethodName:      Reader,
+	hostnicv1.NetConfigService_Stage_FullMethodName:          Operator,
+	hostnicv1.NetConfigService_Discard_FullMethodName:        Operator,
+	hostnicv1.NetConfigService_Plan_FullMethodName:           Reader,
+	hostnicv1.NetConfigService_Check_FullMethodName:          Reader,
+	hostnicv1.NetConfigService_Apply_FullMethodName:          Operator,
+	hostnicv1.NetConfigService_Commit_FullMethodName:         Operator,
+	hostnicv1.NetConfigService_Rollback_FullMethodName:       Operator,
+	hostnicv1.NetConfigService_ExtendDeadline_FullMethodName: Operator,
+	hostnicv1.NetConfigService_GetOperation_FullMethodName:   Reader,
+	hostnicv1.NetConfigService_ListOperations_FullMethodName: Reader,
+	hostnicv1.NetConfigService_ListRevisions_FullMethodName:  Reader,
+	hostnicv1.NetConfigService_GetStatus_FullMethodName:      Reader,
+
+	hostnicv1.CapabilitiesService_GetCapabilities_FullMethodName: Reader,
+
+	grpc_health_v1.Health_Check_FullMethodName: Reader,
+	grpc_health_v1.Health_List_FullMethodName:  Reader,
+	grpc_health_v1.Health_Watch_FullMethodName: Reader,
+
+	grpc_reflection_v1.ServerReflection_ServerReflectionInfo_FullMethodName: Reader,
+}
+
+// admit refuses a caller who may not call the method.
+func (s *Server) admit(ctx context.Context, method string) error {
+	need, listed := needed[method]
+	caller, known := callerOf(ctx)
+	switch {
+	case !known:
+		return status.Error(codes.Unauthenticated, "it is not known who calls")
+	case !listed:
+		s.Log.Error("a method has no rule of access", "method", method)
+		return status.Error(codes.PermissionDenied, "nobody may call "+method)
+	case caller.Role < need:
+		s.Log.Warn("call refused", "method", method, "user", caller.Name, "uid", caller.UID, "pid", caller.PID)
+		return status.Errorf(codes.PermissionDenied, "%s may not do this: it takes a member of the agent's group, or root", caller.Name)
+	}
+	return nil
+}
+
+// unary is around each call with one answer.
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	if err := s.admit(ctx, info.FullMethod); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			resp, err = nil, s.panicked(info.FullMethod, r)
+		}
+	}()
+	resp, err = handle(ctx, req)
+	return resp, s.statusOf(err)
+}
+
+// stream is around each call with many answers.
+func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	if err := s.admit(ss.Context(), info.FullMethod); err != nil {
+		return err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.panicked(info.FullMethod, r)
+		}
+	}()
+	if !strings.HasPrefix(info.FullMethod, "/hostnic.") {
+		// Who only watches does not keep the agent from stopping.
+		ctx, cancel := context.WithCancel(ss.Context())
+		defer cancel()
+		defer context.AfterFunc(s.stopping, cancel)()
+		ss = &endingStream{ss, ctx}
+	}
+	return s.statusOf(handle(srv, ss))
+}
+
+// endingStream is a stream with a context that ends earlier.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (e *endingStream) Context() context.Context { return e.ctx }
+
+// panicked makes a fault of ours the end of one call and not of the agent. Nothing
+// that the handlers share is left half changed: the engine's loop is not theirs.
+func (s *Server) panicked(method string, r any) error {
+	s.Log.Error("fault of the agent", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	return status.Error(codes.Internal, "a fault of the agent ended this call, and nothing else; the agent's log has the details")
+}

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
+)
+
+func operationToProto(op *engine.Operation) *hostnicv1.Operation {
+	out := &hostnicv1.Operation{
+		Id: op.ID, Kind: string(op.Kind), State: string(op.State), Done: op.State != engine.Running,
+		Started: timestamppb.New(op.Started), Duration: durationpb.New(op.Duration), Author: op.Author,
+		Writes:    int64(min(op.Writes, math.MaxInt64)),
+		Remaining: driftToProto(op.Remaining), Waiting: waitingToProto(op.Waiting),
+		Warnings: problemsToProto(op.Warnings), Disrupted: forecastToProto(op.Disrupted),
+	}
+	if op.Revision != 0 {
+		out.Revision = &op.Revision
+	}
+	if op.Window != 0 {
+		out.RevertAfter = durationpb.New(op.Window)
+	}
+	if op.Err != nil {
+		out.Error = lines(op.Err)
+	}
+	return out
+}
+
+// lines is an error as a person reads it, a reason a line.
+func lines(err error) string {
+	var out []string
+	for line := range strings.Lines(err.Error()) {
+		out = append(out, netcfg.Printable(strings.TrimRight(line, "\n")))
+	}
+	return strings.Join(out, "\n")
+}
+
+// pendingToProto is the change that waits, by a reading of the engine's clock.
+func pendingToProto(p *engine.Pending, now time.Duration) *hostnicv1.Pending {
+	if p == nil {
+		return nil
+	}
+	return &hostnicv1.Pending{OperationId: p.ID, Remaining: durationpb.New(max(0, p.Deadline-now))}
+}
+
+func stepToProto(s engine.Step) *hostnicv1.Step {
+	return &hostnicv1.Step{Time: timestamppb.New(s.Time), Phase: s.Phase, Text: oneLineText(s.Text)}
+}
+
+func planToProto(r engine.PlanResult) *hostnicv1.Plan {
+	out := &hostnicv1.Plan{Forecast: forecastToProto(r.Plan.Forecast), Waiting: waitingToProto(r.Waiting), Warnings: problemsToProto(r.Warnings)}
+	for _, op := range r.Plan.Ops() {
+		out.Operations = append(out.Operations, &hostnicv1.PlannedOperation{
+			Command: netcfg.Printable(op.String()), Disruption: op.Disruption.String(), Nic: netcfg.Printable(op.Name), Reason: netcfg.Printable(op.Why)})
+	}
+	return out
+}
+
+func forecastToProto(all []plan.Forecast) []*hostnicv1.Forecast {
+	var out []*hostnicv1.Forecast
+	for _, f := range all {
+		out = append(out, &hostnicv1.Forecast{Nic: netcfg.Printable(f.Nic), Disruption: f.Disruption, Reason: netcfg.Printable(f.Reason)})
+	}
+	return out
+}
+
+func revisionToProto(r *engine.Revision) *hostnicv1.Revision {
+	return &hostnicv1.Revision{Revision: r.Revision, Time: timestamppb.New(r.Time), Author: r.Author, Comment: netcfg.Printable(r.Comment)}
+}

@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newSocket is what a socket's name ends in until it is ready to be found.
+const newSocket = ".new"
+
+// socketGroup finds the group that may use the socket; nil when there is none.
+func socketGroup(name string, log *slog.Logger) *uint32 {
+	if name == "" {
+		return nil
+	}
+	id := name
+	if g, err := user.LookupGroup(name); err == nil {
+		id = g.Gid
+	}
+	n, err := strconv.ParseUint(id, 10, 32)
+	if err != nil {
+		log.Warn("there is no such group: only root may use the socket", "group", name)
+		return nil
+	}
+	gid := uint32(n)
+	return &gid
+}
+
+// socket is a listening unix socket and the file that leads to it.
+type socket struct {
+	*net.UnixListener
+	path string
+	file fs.FileInfo
+}
+
+// listen makes the socket: 0660 for root and the group, 0600 where there is no
+// group. It takes the place of one that a dead daemon has left, in one step, so
+// that nobody finds it before its mode is right.
+func listen(path string, group *uint32, log *slog.Logger) (*socket, error) {
+	if err := vacant(path); err != nil {
+		return nil, err
+	}
+	if err := socketDir(filepath.Dir(path), group); err != nil {
+		return nil, err
+	}
+	temporary := path + newSocket
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	l.SetUnlinkOnClose(false)
+	s := &socket{UnixListener: l, path: path}
+	if err := s.open(temporary, group, log); err != nil {
+		_ = os.Remove(temporary)
+		_ = l.Close()
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// open sets the mode and puts the socket where it is looked for.
+func (s *socket) open(temporary string, group *uint32, log *slog.Logger) error {
+	mode := fs.FileMode(0o600)
+	if group != nil {
+		switch err := os.Chown(temporary, -1, int(*group)); {
+		case err == nil:
+			mode = 0o660
+		case errors.Is(err, fs.ErrPermission):
+			log.Warn("the socket cannot be given to the group: only the user that runs the agent may use it", "group", *group)
+		default:
+			return err
+		}
+	}
+	if err := os.Chmod(temporary, mode); err != nil {
+		return err
+	}
+	file, err := os.Lstat(temporary)
+	if err != nil {
+		return err
+	}
+	s.file = file
+	return os.Rename(temporary, s.path)
+}
+
+// remove takes the file away, unless it is somebody else's by now.
+func (s *socket) remove() {
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
+		_ = os.Remove(s.path)
+	}
+}
+
+// vacant refuses a path where somebody listens, or where something else lies.
+func vacant(path string) error {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("socket %s: %w", path, err)
+	case st.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("socket %s: there is something else of that name; remove it, or choose another --socket", path)
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+		return fmt.Errorf("socket %s: another hostnicd serves it: stop that first, or give this one another --socket", path)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return nil // nobody has it open any more
+	}
+	return fmt.Errorf("socket %s: it cannot be told whether another hostnicd serves it: %w", path, err)
+}
+
+// socketDir makes the folder of the socket, for root and the group. One that is
+// there stays as it is.
+func socketDir(dir string, group *uint32) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("folder of the socket: %w", err)
+	}
+	if group != nil {
+		if err := os.Chown(dir, -1, int(*group)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("folder of the socket: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func mode(t *testing.T, path string) fs.FileMode {
+	t.Helper()
+	st, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Mode().Perm()
+}
+
+func mustListen(t *testing.T, path string, group *uint32) *socket {
+	t.Helper()
+	s, err := listen(path, group, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "s")
+	s := mustListen(t, path, nil)
+	if got := mode(t, path); got != 0o600 {
+		t.Errorf("socket %04o, want 0600 without a group", got)
+	}
+	if got := mode(t, filepath.Dir(path)); got != 0o750 {
+		t.Errorf("folder %04o, want 0750", got)
+	}
+	if left, _ := filepath.Glob(path + "?*"); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := listen(path, nil, quiet); err == nil || !strings.Contains(err.Error(), "another hostnicd serves it") {
+		t.Errorf("where somebody listens: %v", err)
+	}
+	s.remove()
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the socket is still there")
+	}
+}
+
+func TestListenForAGroup(t *testing.T) {
+	gid := uint32(os.Getgid())
+	path := filepath.Join(t.TempDir(), "s")
+	mustListen(t, path, &gid)
+	st, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sys := st.Sys().(*syscall.Stat_t); st.Mode().Perm() != 0o660 || sys.Gid != gid {
+		t.Errorf("mode %04o, group %d", st.Mode().Perm(), sys.Gid)
+	}
+}
+
+// The socket of a dead daemon is replaced, and its own is not taken away by it.
+func TestListenAfterADeath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	dead := mustListen(t, path, nil)
+	_ = dead.Close()
+	mustListen(t, path, nil)
+	dead.remove()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the new one is gone: %v", err)
+	}
+	_ = conn.Close()
+}
+
+func TestListenWhereSomethingElseIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listen(path, nil, quiet); err == nil || !strings.Contains(err.Error(), "something else") {
+		t.Errorf("%v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "mine" {
+		t.Errorf("the file was touched: %q, %v", data, err)
+	}
+}
+
+func TestSocketGroup(t *testing.T) {
+	if g := socketGroup("4711", quiet); g == nil || *g != 4711 {
+		t.Errorf("by number: %v", g)
+	}
+	if g := socketGroup("root", quiet); g == nil || *g != 0 {
+		t.Errorf("by name: %v", g)
+	}
+	for _, none := range []string{"", "no-such-group", "-1", "4294967296"} {
+		if g := socketGroup(none, quiet); g != nil {
+			t.Errorf("%q is %d", none, *g)
+		}
+	}
+}

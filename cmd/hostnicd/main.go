@@ -1,0 +1,126 @@
+// Command hostnicd is the agent that owns the network configuration of one host.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hostnic/hostnic/agent"
+)
+
+// Exit codes.
+const (
+	exitError = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	// Whoever asks twice does not want to wait.
+	context.AfterFunc(ctx, stop)
+	err := command().ExecuteContext(ctx)
+	stop()
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "hostnicd: %v\nhostnicd --help says more\n", err)
+		os.Exit(exitUsage)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "hostnicd: %v\n", err)
+		os.Exit(exitError)
+	}
+}
+
+// usageError is about how the program was called.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+// flags are what stands on the command line; empty is not given.
+type flags struct {
+	config, stateDir, socket, netns, logLevel string
+}
+
+func command() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "hostnicd",
+		Short: "The agent that owns the network configuration of one host",
+		Long: `hostnicd owns the network configuration of one host: it brings the host to what
+was committed, and serves its API on a unix socket, for agentctl and others. It
+runs in the foreground until SIGTERM, and then leaves the network as it is.
+
+Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
+2 called wrongly.`,
+		Args:          func(_ *cobra.Command, args []string) error { return noArguments(args) },
+		Version:       agent.Version,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), f) },
+	}
+	cmd.SetVersionTemplate("hostnicd {{.Version}}\n")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.Flags().StringVar(&f.config, "config", "", "settings file (default "+agent.DefaultConfigFile+", which may be missing)")
+	cmd.Flags().StringVar(&f.stateDir, "state-dir", "", "folder of the state (default "+agent.DefaultStateDir+")")
+	cmd.Flags().StringVar(&f.socket, "socket", "", "socket of the API (default "+agent.DefaultSocket+")")
+	cmd.Flags().StringVar(&f.netns, "netns", "", "network namespace to work in, by name or path (default the one it is started in)")
+	cmd.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default "+agent.DefaultLogLevel+")")
+	cmd.AddCommand(guardCommand())
+	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
+	return cmd
+}
+
+func noArguments(args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("%q is not understood: hostnicd takes flags only", args[0])}
+	}
+	return nil
+}
+
+func run(ctx context.Context, f flags) error {
+	c, err := settings(f)
+	if err != nil {
+		return err
+	}
+	level, err := c.Level()
+	if err != nil {
+		return &usageError{err}
+	}
+	if c.Netns != "" {
+		if err := enterNetns(c.Netns); err != nil {
+			return err
+		}
+	}
+	return agent.Run(ctx, c, logger(os.Stderr, level))
+}
+
+// settings are the file's, with the flags over them.
+func settings(f flags) (agent.Config, error) {
+	path := f.config
+	if path == "" {
+		path = agent.DefaultConfigFile
+	}
+	c, err := agent.ReadConfig(path)
+	if errors.Is(err, fs.ErrNotExist) && f.config == "" {
+		c, err = agent.DefaultConfig(), nil
+	}
+	if err != nil {
+		return c, err
+	}
+	for _, o := range []struct {
+		given string
+		to    *string
+	}{{f.stateDir, &c.StateDir}, {f.socket, &c.Socket}, {f.netns, &c.Netns}, {f.logLevel, &c.LogLevel}} {
+		if o.given != "" {
+			*o.to = o.given
+		}
+	}
+	return c, nil
+}
