@@ -59,11 +59,19 @@ func Open(dir string) (*Store, error) {
 		}
 		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
 	}
-	// Best effort: the lock holds without it.
-	if err := lock.Truncate(0); err == nil {
-		_, _ = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
+	nameHolder(lock.Name())
 	return &Store{dir: dir, lock: lock}, nil
+}
+
+// nameHolder writes our process into the lock file, for whoever finds it locked. The
+// lock holds without that.
+func nameHolder(path string) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = fmt.Fprintln(f, os.Getpid())
+	_ = f.Close()
 }
 
 // holder is the process that has written its number into the lock file.

@@ -78,7 +78,7 @@ func (e *NotReachedError) Error() string {
 func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 	var rep Report
 	var refused error
-	memory := t.Memory
+	memory, others := t.Memory, plan.Others{}
 	for round := range maxRounds {
 		s, err := k.Snapshot(ctx)
 		if err != nil {
@@ -92,7 +92,9 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		if len(problems) > 0 {
 			return rep, errors.Join(refused, problems)
 		}
+		intent.Others = others
 		p := plan.Build(intent, s)
+		others = p.Others
 		rep.Drift = plan.Check(intent, s)
 		if round == 0 {
 			rep.Plan, rep.Warnings = p, slices.Concat(intent.Warnings, p.Warnings)

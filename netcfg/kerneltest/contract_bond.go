@@ -141,6 +141,15 @@ var releaseCases = []contractCase{
 			l.vlan("v", "b", 5, up), l.addr("v", "10.0.0.1/24"), l.addr("b", "10.1.0.1/24"), l.del("b"))
 		l.want("b.kind=absent", "v.kind=absent", "x.master=", "x.up=no", "x.mac=@x", "x.mtu=2000", "y.mac=@y", "y.mtu=1500", "y.up=no")
 	}},
+	{"a slave that vanishes leaves its bond, and the others stay", func(l *lab) {
+		l.nics("x", "y")
+		l.do(l.bond("b", opt("mode=active-backup miimon=50"), up), l.set("x", l.master("b")), l.set("y", l.master("b")), l.vlan("v", "b", 5, up))
+		l.want("b.active=x")
+		l.do(l.del("x"))
+		l.want("b.active=y", "b.slaves=y", "b.mac=@x", "y.mac=@x", "b.carrier=yes", "v.carrier=yes")
+		l.do(l.del("y"))
+		l.want("b.kind=bond", "b.slaves=", "b.up=yes", "b.mac!=@x", "v.mac=b", "v.carrier=no")
+	}},
 	{"a slave's VLANs go down with the release", func(l *lab) {
 		l.nics("x")
 		l.do(l.bond("b", mac(macA)), l.set("x", l.master("b")), l.vlan("v", "x", 5, up), l.set("x", free))
@@ -215,6 +224,13 @@ var activeCases = []contractCase{
 			l.want("b.carrier=yes")
 			l.do(l.del("b"))
 		}
+	}},
+	{"a slave that came while the bond was down waits for updelay", func(l *lab) {
+		l.nics("x")
+		l.do(l.bond("b", opt("mode=active-backup miimon=50 updelay=100")), l.set("x", l.master("b")))
+		l.want("x.mii=back", "x.carrier=yes", "b.active=")
+		l.do(l.set("b", up))
+		l.want("x.mii=up", "b.active=x", "b.carrier=yes")
 	}},
 	{"no slave, no carrier", func(l *lab) {
 		l.nics("x")

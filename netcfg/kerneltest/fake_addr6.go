@@ -21,7 +21,11 @@ var (
 func (f *Fake) addrAdd6(l *link, a state.Address) *refusal {
 	ip := a.Prefix.Addr()
 	if !l.v6 {
-		return refuse(syscall.EINVAL, "") // ipv6_add_dev: the MTU is below 1280
+		if l.MTU < minMTUv6 {
+			return refuse(syscall.EINVAL, "") // ipv6_add_dev
+		}
+		// The MTU has been restored without a word, by a bond that has gone.
+		l.v6 = true
 	}
 	if has6(l, ip) {
 		return refuse(syscall.EEXIST, "")
@@ -155,11 +159,21 @@ func (f *Fake) ipv6Down(l *link) {
 	l.ip6 = kept
 }
 
+// dropIPv6 is addrconf_ifdown with unregister: IPv6 leaves the link altogether.
+func (f *Fake) dropIPv6(l *link) {
+	l.v6, l.ready, l.ip6, l.AddrGenModeNone = false, false, nil, false
+	f.flushRoutes(l, false)
+}
+
 // becomeReady is the moment when a link that is up has carrier for the first time
 // (IF_READY): it gets a link-local address made of its MAC, and addresses are
 // looked for on the wire, which takes no time here.
 func (f *Fake) becomeReady(l *link) {
 	if l.slave != nil {
+		return
+	}
+	if l.MTU < minMTUv6 {
+		f.dropIPv6(l)
 		return
 	}
 	l.ready = true

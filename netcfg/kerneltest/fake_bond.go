@@ -24,14 +24,17 @@ type bond struct {
 	// active is curr_active_slave. aggregated is the slave whose aggregator is the
 	// active one: with nobody at the other end each port is its own aggregator.
 	active, aggregated *link
+	// aggregators counts those made since the bond last was without slaves.
+	aggregators int
 }
 
 // slave is what struct slave holds.
 type slave struct {
 	permMAC     string
 	originalMTU int
-	up          bool
-	failures    uint32
+	// up is BOND_LINK_UP; back is BOND_LINK_BACK, a link that waits for updelay.
+	up, back bool
+	failures uint32
 	// aggregator is the number of the slave's own; selected once the state machine
 	// has given the port an aggregator.
 	aggregator int
@@ -151,6 +154,11 @@ func (f *Fake) openSlave(m, l *link) *refusal {
 	if r := f.setUp(l); r != nil {
 		return r
 	}
+	if mode := m.bond.mode(); mode == modeTLB || mode == modeALB {
+		if r := f.lbAttach(m, l); r != nil {
+			return r
+		}
+	}
 	if below(m, l) {
 		return refuse(syscall.EBUSY, "")
 	}
@@ -180,15 +188,16 @@ func (f *Fake) undoFirst(m, l *link) {
 // state is found out on the spot.
 func (f *Fake) join(m, l *link) {
 	b, s := m.bond, l.slave
-	if b.mode() == modeTLB || b.mode() == modeALB {
-		f.lbAttach(m, l)
-	}
 	monitored := b.params[pMiimon] > 0 || b.params[pARPInterval] > 0
 	s.up = l.carrier || !monitored
-	if n := len(b.slaves); n > 0 {
-		s.aggregator = b.slaves[n-1].slave.aggregator
+	if s.up && b.params[pMiimon] > 0 && b.params[pUpdelay] > 0 {
+		s.up, s.back = false, true
 	}
-	s.aggregator++
+	if len(b.slaves) == 0 {
+		b.aggregators = 0
+	}
+	b.aggregators++
+	s.aggregator = b.aggregators
 	l.master = m
 	b.slaves = append(b.slaves, l)
 	if b.usesPrimary() {
@@ -251,7 +260,14 @@ func (f *Fake) restore(m, l *link, s *slave, unregister bool) {
 		_ = f.setMAC(l, s.permMAC)
 	}
 	if unregister {
-		l.MTU = s.originalMTU // __dev_set_mtu: nobody is told
+		// __dev_set_mtu: the driver is told, which moves a bond's slaves, but nobody
+		// who stands on the link.
+		if l.bond != nil {
+			for _, below := range l.bond.slaves {
+				_ = f.setMTU(below, s.originalMTU)
+			}
+		}
+		l.MTU = s.originalMTU
 	} else {
 		_ = f.setMTU(l, s.originalMTU)
 	}
@@ -269,6 +285,7 @@ func (f *Fake) monitor(m *link) bool {
 	if b.params[pMiimon] > 0 {
 		for _, l := range b.slaves {
 			s, up := l.slave, l.Up() && l.carrier
+			s.back = false
 			if s.up == up {
 				continue
 			}

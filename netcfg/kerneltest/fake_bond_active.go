@@ -126,7 +126,7 @@ func (f *Fake) setBondMAC(m *link, mac string) *refusal {
 			return nil
 		}
 		if other := slaveWithMAC(m, mac, nil); other != nil {
-			f.swapMACs(other, b.active)
+			f.lbSwapMACs(m, other, b.active)
 		} else {
 			_ = f.setMAC(b.active, mac)
 		}
@@ -146,25 +146,45 @@ func (f *Fake) setBondMAC(m *link, mac string) *refusal {
 
 // lbAttach is bond_alb_init_slave: in modes balance-tlb and balance-alb each
 // slave keeps a MAC of its own; the active one has the bond's.
-func (f *Fake) lbAttach(m, l *link) {
-	l.MAC = l.slave.permMAC
+func (f *Fake) lbAttach(m, l *link) *refusal {
+	f.lbSetMAC(m, l, l.slave.permMAC)
 	b := m.bond
 	if len(b.slaves) == 0 {
-		return
+		return nil
 	}
 	if l.MAC != m.MAC {
 		if slaveWithMAC(m, l.MAC, nil) == nil {
-			return
+			return nil
 		}
-		l.MAC = m.MAC
+		f.lbSetMAC(m, l, m.MAC)
 	}
 	// The slave's MAC is the bond's: it gets one that is free.
 	for _, other := range b.slaves {
 		if slaveWithMAC(m, other.slave.permMAC, nil) == nil {
-			l.MAC = other.slave.permMAC
-			return
+			f.lbSetMAC(m, l, other.slave.permMAC)
+			return nil
 		}
 	}
+	if b.active != nil || slaveWithMAC(m, m.MAC, nil) != nil {
+		return refuse(syscall.EFAULT, "")
+	}
+	return nil
+}
+
+// lbSetMAC is alb_set_slave_mac_addr: balance-tlb changes the address under the
+// driver's feet.
+func (f *Fake) lbSetMAC(m, l *link, mac string) {
+	if m.bond.mode() == modeTLB {
+		l.MAC = mac
+	} else {
+		_ = f.setMAC(l, mac)
+	}
+}
+
+func (f *Fake) lbSwapMACs(m, a, b *link) {
+	macA, macB := a.MAC, b.MAC
+	f.lbSetMAC(m, a, macB)
+	f.lbSetMAC(m, b, macA)
 }
 
 // lbDetach is bond_alb_deinit_slave: whoever has the leaving slave's own MAC
@@ -177,7 +197,7 @@ func (f *Fake) lbDetach(m, l *link, s *slave) {
 		return
 	}
 	if other := slaveWithMAC(m, s.permMAC, nil); other != nil {
-		other.MAC, l.MAC = l.MAC, other.MAC
+		f.lbSwapMACs(m, l, other)
 	}
 }
 
@@ -190,9 +210,15 @@ func (f *Fake) lbActiveChanged(m, prev, next *link) {
 	if prev == nil {
 		prev = slaveWithMAC(m, m.MAC, nil)
 	}
+	if m.bond.mode() == modeTLB {
+		// The driver is told of the bond's MAC, the device keeps its own.
+		own := next.MAC
+		_ = f.setMAC(next, m.MAC)
+		next.MAC = own
+	}
 	if prev != nil {
-		prev.MAC, next.MAC = next.MAC, prev.MAC
+		f.lbSwapMACs(m, prev, next)
 	} else {
-		next.MAC = m.MAC
+		f.lbSetMAC(m, next, m.MAC)
 	}
 }

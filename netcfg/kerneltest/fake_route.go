@@ -108,6 +108,9 @@ func sameRoute(a, b *state.Route) bool {
 // others when there is none. Routes by way of gateways are next hops of one route:
 // a replace takes the place of all.
 func (f *Fake) insertRoute6(r state.Route, mode how) *refusal {
+	if l := f.byIndex[r.Link]; l != nil && !l.carrier {
+		r.Flags |= flagLinkDown
+	}
 	lo, hi := f.group(&r)
 	group := f.routes[lo:hi]
 	switch {

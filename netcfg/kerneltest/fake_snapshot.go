@@ -24,7 +24,12 @@ func (f *Fake) snapshot() state.Snapshot {
 	for i := range s.Routes {
 		r := &s.Routes[i]
 		r.Raw = slices.Clone(r.Raw)
-		if l := f.byIndex[r.Link]; l != nil && !l.carrier {
+		l := f.byIndex[r.Link]
+		if l == nil || l.slave != nil && r.Dst.Addr().Is6() {
+			continue // IPv6 does not follow the carrier of a slave
+		}
+		r.Flags &^= flagLinkDown
+		if !l.carrier {
 			r.Flags |= flagLinkDown
 		}
 	}
@@ -87,7 +92,9 @@ func lookBond(l *link) *state.Bond {
 func lookSlave(l *link) *state.Slave {
 	b, s := l.master.bond, l.slave
 	out := &state.Slave{State: "active", MIIStatus: "up", LinkFailures: s.failures, PermMAC: s.permMAC}
-	if !s.up {
+	if s.back {
+		out.MIIStatus = "back"
+	} else if !s.up {
 		out.MIIStatus = "down"
 	}
 	if b.mode() == modeActiveBackup && b.active != l || b.mode() == mode8023AD && b.aggregated != l {

@@ -14,11 +14,15 @@ func (f *Fake) setUp(l *link) *refusal {
 		f.inheritMAC(l)
 	}
 	l.AdminUp = true
-	if l.bond == nil {
-		f.setCarrier(l, f.wantCarrier(l))
+	if l.bond == nil && f.wantCarrier(l) {
+		f.setCarrier(l, true)
 	}
 	f.addConnected4(l)
 	f.ipv6Up(l)
+	if l.v6 && l.carrier {
+		// Here already, because a bond may lose its carrier when it looks.
+		f.becomeReady(l)
+	}
 	// vlan_device_event: all VLANs come up, those too that were set down by hand.
 	for _, v := range l.vlans {
 		_ = f.setUp(v)
@@ -56,13 +60,17 @@ func (f *Fake) setCarrier(l *link, on bool) {
 	}
 }
 
-// wantCarrier is whether there is a signal from below, for all but bonds.
+// wantCarrier is whether there is a signal from below, for all but bonds. A VLAN
+// that is down follows its parent, too, but not while that is down.
 func (f *Fake) wantCarrier(l *link) bool {
 	switch {
+	case l.parent != nil:
+		if !l.parent.Up() {
+			return l.carrier
+		}
+		return l.parent.carrier
 	case !l.Up():
 		return false
-	case l.parent != nil:
-		return l.parent.Up() && l.parent.carrier
 	case l.Kind == kindBridge:
 		for _, p := range l.ports {
 			if p.Up() && p.carrier {

@@ -44,7 +44,7 @@ func (f *Fake) newVLAN(l *link, op plan.Op) *refusal {
 	if r := f.registerNamed(l, op.Name); r != nil {
 		return r
 	}
-	l.parent, l.VLANID = p, op.VLANID
+	l.parent, l.VLANID, l.carrier = p, op.VLANID, p.carrier
 	if l.MAC == "" {
 		l.MAC, l.origin = p.MAC, stolen
 	}

@@ -16,7 +16,7 @@ import (
 
 // lab is a host with the words in which the contract speaks of it.
 type lab struct {
-	*testing.T
+	testing.TB
 	Host
 	// indexes of the links by name, which last as long as the lab even where the
 	// link does not. New links get the next one.
@@ -26,8 +26,8 @@ type lab struct {
 	macs map[string]string
 }
 
-func newLab(t *testing.T, h Host) *lab {
-	return &lab{T: t, Host: h, indexes: map[string]int{}, next: 1000, macs: map[string]string{}}
+func newLab(t testing.TB, h Host) *lab {
+	return &lab{TB: t, Host: h, indexes: map[string]int{}, next: 1000, macs: map[string]string{}}
 }
 
 // nics adds NICs.

@@ -16,11 +16,17 @@ func one(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 func (w *walk) operation() func(*lab) plan.Op {
 	switch w.IntN(20) {
 	case 0, 1:
+		if s := w.fake.look(); s.ByName("a") != nil && s.ByName("b") != nil {
+			return w.enslave()
+		}
 		return w.newBond()
 	case 2, 3:
 		return w.newVLAN()
 	case 4:
-		name := one(w.Rand, "a", "b", "v", "w", "u")
+		if w.IntN(2) == 0 {
+			return w.attributes()
+		}
+		name := w.there("a", "b", "v", "w", "u")
 		return func(l *lab) plan.Op { return l.del(name) }
 	case 5, 6, 7, 8:
 		return w.enslave()
@@ -34,10 +40,32 @@ func (w *walk) operation() func(*lab) plan.Op {
 	return w.attributes()
 }
 
-func (w *walk) anyLink() string { return one(w.Rand, "x", "y", "z", "a", "b", "v", "w", "u") }
+// there chooses a link that is there, but for one time in ten.
+func (w *walk) there(names ...string) string {
+	s := w.fake.look()
+	for range 20 {
+		if name := one(w.Rand, names...); s.ByName(name) != nil || w.IntN(200) == 0 {
+			return name
+		}
+	}
+	return one(w.Rand, names...)
+}
+
+// gone chooses one that is not.
+func (w *walk) gone(names ...string) string {
+	s := w.fake.look()
+	for range 20 {
+		if name := one(w.Rand, names...); s.ByName(name) == nil {
+			return name
+		}
+	}
+	return one(w.Rand, names...)
+}
+
+func (w *walk) anyLink() string { return w.there("x", "y", "z", "a", "b", "v", "w", "u") }
 
 func (w *walk) newBond() func(*lab) plan.Op {
-	name, words := one(w.Rand, "a", "b"), "mode="+netcfg.BondModes[w.IntN(7)]
+	name, words := w.gone("a", "b"), "mode="+netcfg.BondModes[w.IntN(7)]
 	if w.IntN(4) > 0 {
 		words += " miimon=50"
 	}
@@ -58,7 +86,7 @@ func (w *walk) newBond() func(*lab) plan.Op {
 }
 
 func (w *walk) newVLAN() func(*lab) plan.Op {
-	name, parent, id := one(w.Rand, "v", "w", "u"), w.anyLink(), 1+w.IntN(2)
+	name, parent, id := w.gone("v", "w", "u"), w.anyLink(), 1+w.IntN(2)
 	var more []with
 	if w.IntN(3) == 0 {
 		more = append(more, mtu(1200+300*w.IntN(3)))
@@ -72,11 +100,14 @@ func (w *walk) newVLAN() func(*lab) plan.Op {
 	return func(l *lab) plan.Op { return l.vlan(name, parent, id, more...) }
 }
 
-// enslave gives a link a master, mostly a NIC, and mostly sets it down in the same
-// request.
+// enslave gives a NIC a master, and mostly sets it down in the same request. That
+// bonds and VLANs may be slaves, too, is known and of no use.
 func (w *walk) enslave() func(*lab) plan.Op {
-	name, to := one(w.Rand, "x", "y", "z", "x", "y", "z", "v", "a"), one(w.Rand, "a", "b", "a", "b", "")
-	down1 := w.IntN(4) > 0
+	name, to := one(w.Rand, walkNICs...), w.there("a", "b")
+	if w.IntN(5) == 0 {
+		to = ""
+	}
+	first := w.IntN(4) > 0
 	return func(l *lab) plan.Op {
 		o := l.set(name)
 		if to == "" {
@@ -84,7 +115,7 @@ func (w *walk) enslave() func(*lab) plan.Op {
 			return o
 		}
 		l.master(to)(&o)
-		if down1 {
+		if first {
 			o.Up = &no
 		}
 		return o
@@ -94,14 +125,15 @@ func (w *walk) enslave() func(*lab) plan.Op {
 // option is one that may be out of place.
 func (w *walk) option() string {
 	s := netcfg.BondOptions[1+w.IntN(len(netcfg.BondOptions)-1)]
-	if s.Name == "primary" || w.IntN(6) == 0 {
+	// Nobody answers an ARP monitor here.
+	if s.Name == "primary" || s.Name == "arp_interval" || w.IntN(6) == 0 {
 		return one(w.Rand, "miimon=50", "miimon=70", "min_links=2", "primary_reselect=failure", "fail_over_mac=follow", "updelay=0")
 	}
 	return s.Name + "=" + sample[s.Name]
 }
 
 func (w *walk) options() func(*lab) plan.Op {
-	name := one(w.Rand, "a", "b")
+	name := w.there("a", "b")
 	switch w.IntN(6) {
 	case 0:
 		words := "mode=" + netcfg.BondModes[w.IntN(7)]

@@ -139,7 +139,8 @@ func wordDiff(fake, real string) string {
 }
 
 // portrait is all that can be compared. Random MACs are named after the first
-// link that has them.
+// link that has them. Link-local addresses are left out: a carrier that is there
+// for a moment only is enough for one, or not.
 func portrait(s state.Snapshot) string {
 	macs := map[string]string{}
 	name := func(mac, link string) string {
@@ -155,16 +156,15 @@ func portrait(s state.Snapshot) string {
 	for i := range s.Links {
 		l := &s.Links[i]
 		line := []string{l.Name + ":", name(l.MAC, l.Name)}
-		for _, what := range []string{"kind", "up", "carrier", "mtu", "master", "parent", "vlan", "group", "genmode", "active", "ad", "state", "mii", "aggregator", "ip", "ll", "routes", "llroute"} {
+		for _, what := range []string{"kind", "up", "carrier", "mtu", "master", "parent", "vlan", "group", "genmode", "active", "ad", "state", "mii", "aggregator", "ip", "routes"} {
 			v := fact(&s, l.Name+"."+what)
 			line = append(line, what+"="+strings.ReplaceAll(v, "?", ""))
 		}
 		if l.Slave != nil {
 			line = append(line, "perm="+name(l.Slave.PermMAC, l.Name))
 		}
-		if l.Carrier && l.Type == typeEthernet {
-			line = append(line, "oper="+l.OperState)
-		}
+		// Which of the two a veth says depends on the index of its other end.
+		line = append(line, "oper="+strings.TrimPrefix(l.OperState, "lowerlayer"))
 		if l.Bond != nil {
 			for _, p := range params {
 				line = append(line, p.name+"="+fact(&s, l.Name+".opt."+p.name))

@@ -17,6 +17,8 @@ type Plan struct {
 	Forecast []Forecast
 	// Warnings tell what of others is lost for good.
 	Warnings netcfg.Problems
+	// Others is what the plan keeps, for the Intent of the next look.
+	Others Others
 }
 
 // Phase is a step of a plan with a name for progress.
@@ -143,7 +145,31 @@ func (b *builder) keep() {
 			b.keptRoutes = append(b.keptRoutes, r)
 		}
 	}
+	b.keepFrom(b.in.Others)
+	b.plan.Others = Others{b.keptAddrs, b.keptRoutes}
 	gatewaysLast(b.keptRoutes, func(r state.Route) state.Route { return r })
+}
+
+// keepFrom adds what earlier looks have found and this one does not: an operation
+// that was to put it back has failed.
+func (b *builder) keepFrom(earlier Others) {
+	addresses, routes := map[addressKey]bool{}, map[routeKey]bool{}
+	for _, a := range b.keptAddrs {
+		addresses[keyOf(a)] = true
+	}
+	for _, r := range b.keptRoutes {
+		routes[keyOfRoute(r)] = true
+	}
+	for _, a := range earlier.Addresses {
+		if !addresses[keyOf(a)] {
+			b.keptAddrs = append(b.keptAddrs, a)
+		}
+	}
+	for _, r := range earlier.Routes {
+		if !routes[keyOfRoute(r)] {
+			b.keptRoutes = append(b.keptRoutes, r)
+		}
+	}
 }
 
 // gatewaysLast puts routes onto the link itself first: they may be what a gateway
@@ -360,12 +386,21 @@ func keyOfRoute(r state.Route) routeKey {
 	return routeKey{r.Table, r.Link, r.Dst, r.Gateway, r.Metric}
 }
 
-// downs lets go of links that were found down. It is last, so that nothing that
-// needs them up comes after it.
+// downs lets go of links that were found down, and of somebody's VLANs that were down
+// and have come up with their base interface. It is last, so that nothing that needs
+// them up comes after it.
 func (b *builder) downs() {
+	wanted := map[int]bool{}
 	for _, l := range b.in.Links {
+		wanted[l.Index] = true
 		if have := b.now.links[l.Index]; have != nil && !l.Up && have.AdminUp && l.Master == 0 {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, Up: no(), Why: "was down when it was found"})
+		}
+	}
+	for _, was := range b.before.Links {
+		now := b.now.links[was.Index]
+		if was.Kind == "vlan" && !was.AdminUp && !wanted[was.Index] && now != nil && now.AdminUp {
+			b.do(Op{Action: LinkSet, Index: was.Index, Name: was.Name, Up: no(), Why: "was down before its base interface came up"})
 		}
 	}
 }

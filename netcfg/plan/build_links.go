@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hostnic/hostnic/netcfg"
@@ -125,14 +127,34 @@ func (b *builder) releaseStrangers(l Link) {
 func changedOptions(want, have map[string]string) []Option {
 	var out []Option
 	newMode := want["mode"] != have["mode"] && want["mode"] != ""
+	have = maps.Clone(have)
+	rescale(have, want["miimon"])
 	for _, s := range netcfg.BondOptions {
 		w, wanted := want[s.Name]
 		h, told := have[s.Name]
+		if s.NeedsMiimon && want["miimon"] == "0" {
+			continue // refused even with the value 0
+		}
 		if wanted && (told && w != h || !told && newMode && w != s.Default) {
 			out = append(out, Option{s.Name, w})
 		}
 	}
 	return out
+}
+
+// rescale does to the delays what a new miimon does: the driver counts them in steps
+// of it. How many there are while it is 0 nobody can tell.
+func rescale(have map[string]string, miimon string) {
+	is, err := strconv.Atoi(miimon)
+	was, _ := strconv.Atoi(have["miimon"])
+	if err != nil || was == 0 || is == was {
+		return
+	}
+	for _, s := range netcfg.BondOptions {
+		if delay, err := strconv.Atoi(have[s.Name]); err == nil && s.NeedsMiimon {
+			have[s.Name] = itoa(delay / was * is)
+		}
+	}
 }
 
 func dearest(opts []Option) (netcfg.OptionClass, string) {
@@ -191,13 +213,13 @@ func (b *builder) bonds() {
 func (b *builder) nics() {
 	for _, l := range b.in.Links {
 		have := b.now.links[l.Index]
-		if have == nil || l.Kind != netcfg.KindNIC || l.Master != 0 {
+		if have == nil || l.Kind != netcfg.KindNIC || l.Master != 0 && have.Master != 0 {
 			continue
 		}
 		if l.MAC != "" && l.MAC != have.MAC {
 			b.setMAC(l, have)
 		}
-		if l.MTU > have.MTU {
+		if l.Master == 0 && l.MTU > have.MTU {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, MTU: l.MTU})
 		}
 	}

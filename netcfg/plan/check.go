@@ -70,7 +70,7 @@ func (c *checker) link(w *Link) {
 	if w.MTU != 0 {
 		c.differ(w.Name, "mtu", itoa(w.MTU), itoa(l.MTU))
 	}
-	if w.MAC != "" {
+	if w.MAC != "" && w.Master == 0 { // a slave has that of its bond
 		c.differ(w.Name, "mac.address", w.MAC, l.MAC)
 	}
 	if !w.AnyMaster {

@@ -28,6 +28,15 @@ type Intent struct {
 	Warnings netcfg.Problems
 	// Memory is what the agent has to remember from the first write on.
 	Memory Memory
+	// Others is what others had on links that stay when the change began; nothing at
+	// the first look.
+	Others Others
+}
+
+// Others is what others have put onto links.
+type Others struct {
+	Addresses []state.Address
+	Routes    []state.Route
 }
 
 // Link is a wanted link.
@@ -40,7 +49,8 @@ type Link struct {
 	Index    int
 	New      bool
 	Replaces int
-	// MAC and MTU are left as they are when empty and 0.
+	// MAC and MTU are left as they are when empty and 0. A slave is to have the MAC
+	// when it becomes one.
 	MAC string
 	MTU int
 	// Up is the wanted administrative state.

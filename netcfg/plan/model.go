@@ -179,6 +179,9 @@ func (m *model) set(l *state.Link, op Op) {
 func (m *model) options(l *state.Link, opts []Option) {
 	have := l.Bond.Options
 	for _, o := range opts {
+		if o.Name == "miimon" {
+			rescale(have, o.Value)
+		}
 		have[o.Name] = o.Value
 		on := o.Value != "0" && o.Value != ""
 		switch {
@@ -192,6 +195,7 @@ func (m *model) options(l *state.Link, opts []Option) {
 				have["arp_interval"], have["arp_validate"] = "0", "none"
 			}
 		case o.Name == "arp_interval" && on:
+			rescale(have, "0")
 			have["miimon"] = "0"
 		}
 	}

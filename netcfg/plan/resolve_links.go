@@ -320,7 +320,13 @@ func (r *resolver) macs() {
 	for _, n := range r.nics {
 		w := r.want[n.Name]
 		switch {
-		case w == nil || w.Master != 0:
+		case w == nil:
+		case w.Master != 0:
+			// It becomes a slave with the MAC that it came with: that is what it has
+			// back when it is released.
+			if l := r.Snapshot.Link(w.Index); l.Slave == nil {
+				w.MAC = r.foundMAC(n.Name)
+			}
 		case w.Options["mode"] == netcfg.ModeActiveBackup && w.Options["fail_over_mac"] != "none" && !w.New:
 			// The driver moves the MAC about; one set on such a bond is taken with
 			// success and ignored (bond_set_mac_address in bond_main.c).
@@ -392,6 +398,8 @@ func (r *resolver) ownMAC(l *state.Link) string {
 		return ""
 	case l.PermMAC != "":
 		return l.PermMAC
+	case l.Slave == nil && r.foundMAC(l.Name) != "":
+		return r.foundMAC(l.Name)
 	case r.foundMAC(l.Name) != "":
 		return r.foundMAC(l.Name)
 	case l.Slave != nil && l.Slave.PermMAC != "":

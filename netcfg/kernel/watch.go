@@ -1,0 +1,155 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Nudge says that something has changed and is worth another look. It does not say
+// how: what a message said may be out of date when it is read.
+type Nudge struct {
+	// Lost says that anything may have changed; the other fields mean nothing. It
+	// is also the first nudge of every Watch: what came before it, nobody saw.
+	Lost bool
+	// Index is the link that is meant, 0 for a route that has no link of its own.
+	Index int
+	// Link, Address and Route are what of it has changed.
+	Link, Address, Route bool
+}
+
+// watchedGroups are the multicast groups of RTNLGRP_* numbers.
+var watchedGroups = []int{
+	unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
+}
+
+// eventBuffer holds some 20,000 events while nobody reads.
+const eventBuffer = 16 << 20
+
+// events is the socket on which the kernel announces changes. It is there from the
+// start, so that it is in the right namespace, and silent until Watch joins the
+// groups.
+type events struct {
+	file *os.File
+	raw  syscall.RawConn
+	turn chan struct{}
+}
+
+func openEvents() (*events, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("event socket: %w", err)
+	}
+	forceBuffer(fd, eventBuffer)
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("event socket: %w", err)
+	}
+	e := &events{file: os.NewFile(uintptr(fd), "netlink events"), turn: make(chan struct{}, 1)}
+	if e.raw, err = e.file.SyscallConn(); err != nil {
+		_ = e.file.Close()
+		return nil, fmt.Errorf("event socket: %w", err)
+	}
+	e.turn <- struct{}{}
+	return e, nil
+}
+
+func (e *events) close() error {
+	err := e.file.Close()
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Watch calls fn with what has changed until the context ends, which is no error.
+// It calls from one goroutine. fn may take its time: meanwhile nudges for the same
+// link become one, and those that are too many become one that is Lost. One Watch
+// runs at a time; another one waits for it to end.
+func (k *Kernel) Watch(ctx context.Context, fn func(Nudge)) error {
+	e := k.events
+	select {
+	case <-e.turn:
+		defer func() { e.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil
+	}
+	if err := e.membership(unix.NETLINK_ADD_MEMBERSHIP); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	defer func() { _ = e.membership(unix.NETLINK_DROP_MEMBERSHIP) }()
+	if err := e.file.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	p := newPending()
+	p.lose()
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		err = e.read(p)
+		close(ended)
+	}()
+	for {
+		select {
+		case <-p.ready:
+			for _, n := range p.take() {
+				fn(n)
+			}
+		case <-ended:
+			return fmt.Errorf("watch: %w", err)
+		case <-ctx.Done():
+			_ = e.file.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+			<-ended
+			return nil
+		}
+	}
+}
+
+func (e *events) membership(option int) error {
+	var err error
+	cerr := e.raw.Control(func(fd uintptr) {
+		for _, group := range watchedGroups {
+			err = errors.Join(err, unix.SetsockoptInt(int(fd), unix.SOL_NETLINK, option, group))
+		}
+	})
+	return errors.Join(cerr, err)
+}
+
+// read moves what the kernel announces into p, fast enough for the kernel never to
+// wait, until the read deadline.
+func (e *events) read(p *pending) error {
+	buf := make([]byte, firstRead)
+	for {
+		var n int
+		var from unix.Sockaddr
+		var err error
+		waited := e.raw.Read(func(fd uintptr) bool {
+			n, _, _, from, err = unix.Recvmsg(int(fd), buf, nil, unix.MSG_DONTWAIT)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		switch {
+		case waited != nil:
+			return waited
+		case errors.Is(err, unix.ENOBUFS):
+			p.lose()
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return err
+		default:
+			if nl, ok := from.(*unix.SockaddrNetlink); ok && nl.Pid != 0 {
+				continue
+			}
+			for m := range messages(buf[:n]) {
+				if nudge, ok := decodeEvent(m); ok {
+					p.add(nudge)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+//go:build kernel
+
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	first  = "host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}]"
+	second = "host_nics: [{name: eth0, ip: {address: 198.51.100.1, netmask: '24'}}, {name: bond0, bonding: {slaves: [eth1, eth2]}, ip: {address: 10.9.0.1, netmask: '24'}}]"
+)
+
+// committedHost has the first document committed, and remembers how that looks.
+func committedHost(t *testing.T) (h *host, committed string) {
+	t.Helper()
+	h = newHost(t, "eth0", "eth1", "eth2")
+	h.start()
+	h.stage(first)
+	h.run("commit")
+	return h, h.look()
+}
+
+// wait applies the second document with a window and returns when it ends.
+func (h *host) wait(window time.Duration) (deadline time.Time, applied string) {
+	h.t.Helper()
+	h.stage(second)
+	began := time.Now()
+	h.run("apply", "--revert-after", window.String())
+	applied = h.look()
+	if !strings.Contains(applied, "198.51.100.1/24") || !strings.Contains(applied, "bond0 bond") {
+		h.t.Fatalf("the change is not in place:\n%s", applied)
+	}
+	_ = began
+	return time.Now().Add(window), applied
+}
+
+// back wants the host as committed at the deadline, and not before.
+func (h *host) back(committed string, deadline time.Time, applied string) {
+	h.t.Helper()
+	for time.Until(deadline) > 1500*time.Millisecond {
+		if now := h.look(); now != applied {
+			h.t.Fatalf("%v before the deadline the change is gone:\n%s", time.Until(deadline), now)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	h.eventually("the host is back", time.Until(deadline)+5*time.Second, func() bool { return h.look() == committed })
+	if late := time.Since(deadline); late > 1500*time.Millisecond {
+		h.t.Errorf("back %v after the deadline", late)
+	}
+}
+
+func TestScenario_C09(t *testing.T) {
+	h, committed := committedHost(t)
+	deadline, applied := h.wait(3 * time.Second)
+	if h.status().Pending == nil {
+		t.Error("status does not say that a change waits")
+	}
+	h.back(committed, deadline, applied)
+	h.eventually("the status is settled", 5*time.Second, func() bool { s := h.status(); return s.Pending == nil && !s.Uncommitted })
+	// A confirmation that comes too late must not bring the change back.
+	if out, code := h.try("commit"); code != 3 || !strings.Contains(out, "not confirmed in time") {
+		t.Errorf("a late commit: exit code %d\n%s", code, out)
+	}
+}
+
+func TestScenario_C10(t *testing.T) {
+	h, _ := committedHost(t)
+	deadline, applied := h.wait(3 * time.Second)
+	h.run("commit", "-m", "confirmed")
+	time.Sleep(time.Until(deadline) + time.Second)
+	if now := h.look(); now != applied {
+		t.Errorf("a confirmed change is gone:\n%s", now)
+	}
+	if s := h.status(); s.CommittedRevision != 2 || s.Pending != nil {
+		t.Errorf("status: %+v", s)
+	}
+}
+
+func TestScenario_C11(t *testing.T) {
+	h, committed := committedHost(t)
+	h.wait(time.Minute)
+	if out, code := h.try("apply"); code != 3 {
+		t.Errorf("another apply while one waits: exit code %d\n%s", code, out)
+	}
+	h.run("rollback")
+	if now := h.look(); now != committed {
+		t.Errorf("after a rollback:\n%s\nwant:\n%s", now, committed)
+	}
+	if out := h.run("rollback"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("a second rollback: %s", out)
+	}
+}
+
+// The agent is killed in the window and started again: the rest of the time holds.
+func TestFault_A5(t *testing.T) {
+	h, committed := committedHost(t)
+	deadline, applied := h.wait(5 * time.Second)
+	h.kill()
+	h.start()
+	if h.status().Pending == nil {
+		t.Error("the new agent does not know of the window")
+	}
+	h.back(committed, deadline, applied)
+}
+
+// Killed and kept dead: the guard goes back.
+func TestFault_A8(t *testing.T) {
+	h, committed := committedHost(t)
+	deadline, applied := h.wait(4 * time.Second)
+	h.kill()
+	h.back(committed, deadline, applied)
+	h.start()
+	if s := h.status(); s.Pending != nil || s.Uncommitted {
+		t.Errorf("status after the guard: %+v", s)
+	}
+}
+
+// Stopped by a signal: the guard ends it and goes back.
+func TestFault_A9(t *testing.T) {
+	h, committed := committedHost(t)
+	deadline, applied := h.wait(4 * time.Second)
+	if err := h.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	h.back(committed, deadline, applied)
+	_ = h.daemon.Wait()
+	h.start()
+	if s := h.status(); s.Pending != nil || s.Uncommitted {
+		t.Errorf("status after the guard: %+v", s)
+	}
+}
