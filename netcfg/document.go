@@ -36,7 +36,7 @@ type NicEdit struct {
 // Locate fills in the line of each problem from the document that caused it. A
 // path without a line of its own takes that of the nearest path around it. A NIC
 // that the document knows by id, or a VLAN that it does not name, is found by the
-// name that Merge gives it.
+// name that Merge gives it. ps is changed, and returned.
 func (d *Document) Locate(ps Problems, names Names) Problems {
 	known := map[string]string{}
 	for i := range d.Nics {

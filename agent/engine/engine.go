@@ -70,6 +70,7 @@ type Engine struct {
 	stagedRevision             int64
 	committedRevision          int64
 	memory                     plan.Memory
+	serial                     int64 // of the last journal that is over
 	waiting                    []plan.Waiting
 	degraded                   []string
 	readOnly                   string

@@ -103,7 +103,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		return problems
 	}
 	op.Warnings = warnings
-	journal := journalRecord{Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Previous: e.running, Next: next}
+	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Previous: e.running, Next: next}
 	old := []netcfg.Config{e.running}
 	if op.Kind == Rollback {
 		old = append(old, next)
@@ -153,6 +153,9 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 		}
 		op.Revision = e.committedRevision
 		t.step("storing", "revision %d", op.Revision)
+	}
+	if t.request.RevertAfter == 0 { // else the journal goes on
+		e.serial = journal.Serial
 	}
 	e.settle(rep, journal.Next)
 	switch {
@@ -204,7 +207,7 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 		e.degrade(fmt.Errorf("operation %s could not be undone, and it is tried again: %w", op.ID, err))
 		return errors.Join(cause, fmt.Errorf("and the way back failed: %w", err))
 	}
-	op.State = RolledBack
+	op.State, e.serial = RolledBack, journal.Serial
 	e.running, e.memory, e.waiting = journal.Previous, back.Intent.Settled(), back.Intent.Waiting
 	if err := e.saveRunning(); err != nil {
 		e.degrade(err)
@@ -225,6 +228,9 @@ func (e *Engine) store(t *tracked, op *Operation) error {
 		}
 		op.Revision = e.committedRevision
 		t.step("storing", "revision %d", op.Revision)
+	}
+	if e.window != nil {
+		e.serial = e.window.journal.Serial
 	}
 	if err := e.closeWindow(); err != nil {
 		return err

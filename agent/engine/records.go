@@ -35,13 +35,19 @@ type runningRecord struct {
 	// Revision is the committed one at the time.
 	Revision int64
 	Memory   plan.Memory
+	// Serial is that of the last journal whose end this is.
+	Serial int64
 }
 
 // journalRecord is the operation in flight. It is on the disk before the first
 // request goes to the kernel.
 type journalRecord struct {
+	// Serial counts journals; 0 is unknown. By it the record of what is running tells
+	// which journal is over, and a damaged record of either kind does not bring a
+	// former state back: the older generation of a journal is always a pending one.
+	Serial int64
 	// Pending is false once the operation has ended; a finished journal is
-	// overwritten, never deleted.
+	// overwritten, never deleted. Next and Memory are then what is running.
 	Pending bool
 	// Confirming is true once Next is in place and waits to be confirmed until
 	// Deadline, a reading of Options.Clock.
@@ -71,6 +77,9 @@ type revisionRecord struct {
 const keepRevisions = 200
 
 func (e *Engine) saveStaged(c netcfg.Config, revision int64) error {
+	if e.readOnly != "" {
+		return &Error{Kind: Precondition, Rule: "read-only", Message: e.readOnly}
+	}
 	if err := e.Store.Put(recordStaged, stagedRecord{revision, c}); err != nil {
 		return storageError("the candidate cannot be stored, and is left as it was", err)
 	}
@@ -79,11 +88,16 @@ func (e *Engine) saveStaged(c netcfg.Config, revision int64) error {
 }
 
 func (e *Engine) saveRunning() error {
-	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Revision: e.committedRevision, Memory: e.memory})
+	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Revision: e.committedRevision, Memory: e.memory, Serial: e.serial})
 	if err != nil {
 		return storageError("what was applied cannot be noted on disk", err)
 	}
 	return nil
+}
+
+// finishJournal notes that nothing is under way.
+func (e *Engine) finishJournal() error {
+	return e.saveJournal(journalRecord{Serial: e.serial, BootID: e.BootID, Next: e.running, Memory: e.memory})
 }
 
 func (e *Engine) saveJournal(j journalRecord) error {

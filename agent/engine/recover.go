@@ -40,10 +40,7 @@ type start struct {
 // the boot: go on with what was running. After a reboot: what is committed; of the
 // memory only the identity of hardware outlives a boot.
 func decide(f found, bootID string, now time.Duration) start {
-	j := f.journal
-	if j == nil || !j.Pending || j.BootID != bootID {
-		j = nil
-	}
+	j, r := f.live(bootID)
 	switch {
 	case j != nil && !j.Confirming:
 		return start{config: j.Previous, memory: j.Memory, before: &j.Before, journal: j, reason: "an operation was cut off; going back to what was before it"}
@@ -52,7 +49,7 @@ func decide(f found, bootID string, now time.Duration) start {
 	case j != nil:
 		return start{config: j.Next, memory: j.Memory, journal: j, resume: true, reason: "a change waits to be confirmed; keeping it until its deadline"}
 	}
-	if r := f.running; r != nil && r.BootID == bootID {
+	if r != nil {
 		return start{config: r.Config, memory: r.Memory, reason: "going on with what was running"}
 	}
 	s := start{config: f.committed, reason: "starting with what is committed"}
@@ -60,6 +57,40 @@ func decide(f found, bootID string, now time.Duration) start {
 		s.memory.Identity = f.running.Memory.Identity
 	}
 	return s
+}
+
+// live are the records that hold, of this boot: the journal when it is under way, and
+// what is running. Where one of them is an older generation of itself, the other one
+// tells.
+func (f found) live(bootID string) (*journalRecord, *runningRecord) {
+	j, r := f.journal, f.running
+	if j != nil && j.BootID != bootID {
+		j = nil
+	}
+	if r != nil && r.BootID != bootID {
+		r = nil
+	}
+	switch {
+	case j == nil:
+		return nil, r
+	case j.Pending && (j.Serial == 0 || r == nil || r.Serial < j.Serial):
+		return j, r
+	case !j.Pending && j.Serial != 0 && (r == nil || r.Serial < j.Serial):
+		return nil, &runningRecord{BootID: bootID, Config: j.Next, Memory: j.Memory, Serial: j.Serial}
+	}
+	return nil, r
+}
+
+// serial is that of the last journal that is over.
+func (f found) serial() int64 {
+	var last int64
+	if f.running != nil {
+		last = f.running.Serial
+	}
+	if f.journal != nil && !f.journal.Pending {
+		last = max(last, f.journal.Serial)
+	}
+	return last
 }
 
 // Recover reads the state and converges to what it says. Damaged state is loud,
@@ -93,10 +124,10 @@ func (e *Engine) recall() (s start, known bool) {
 	}
 	s = decide(f, e.BootID, e.Clock())
 	e.committed, e.committedRevision = f.committed, f.committedRevision
-	e.running, e.memory = s.config, s.memory
+	e.running, e.memory, e.serial = s.config, s.memory, f.serial()
 	e.Log.Info(s.reason, "revision", e.committedRevision, "nics", len(s.config.HostNics))
 	e.loadStaged()
-	return s, true
+	return s, e.readOnly == ""
 }
 
 // converge brings the host to what it ought to be at start. What does not fit is
@@ -119,12 +150,15 @@ func (e *Engine) converge(ctx context.Context, s start) {
 		e.degrade(fmt.Errorf("the host could not be brought to its configuration: %w", err))
 		return
 	}
+	if s.journal != nil && !s.resume {
+		e.serial = s.journal.Serial
+	}
 	e.remember(rep)
 	if s.lapsed {
 		e.lapsed = s.journal.ID
 	}
 	if e.window == nil {
-		if err := e.saveJournal(journalRecord{}); err != nil {
+		if err := e.finishJournal(); err != nil {
 			e.degrade(err)
 		}
 	}
@@ -188,6 +222,10 @@ func (e *Engine) loadCommitted(f *found) error {
 func (e *Engine) loadStaged() {
 	var rec stagedRecord // its own: decoding writes into slices that are there
 	ok, err := e.get(recordStaged, &rec)
+	var newer *store.NewerError
+	if errors.As(err, &newer) {
+		e.readOnly = err.Error()
+	}
 	if err != nil {
 		e.degrade(err)
 	}

@@ -64,3 +64,34 @@ func TestDecide(t *testing.T) {
 		})
 	}
 }
+
+// TestDecideBySerial has one of the two records in an older generation, because the
+// newer one is damaged: the other one tells what happened since.
+func TestDecideBySerial(t *testing.T) {
+	running := func(serial int64, name string) *runningRecord {
+		return &runningRecord{BootID: "now", Serial: serial, Config: named(name)}
+	}
+	pending := &journalRecord{BootID: "now", Serial: 7, Pending: true, Previous: named("previous"), Next: named("next")}
+	waits := &journalRecord{BootID: "now", Serial: 7, Pending: true, Confirming: true, Deadline: time.Hour, Previous: named("previous"), Next: named("next")}
+	over := &journalRecord{BootID: "now", Serial: 7, Next: named("next")}
+	for _, c := range []struct {
+		name    string
+		running *runningRecord
+		journal *journalRecord
+		want    string
+	}{
+		{"under way", running(6, "previous"), pending, "previous"},
+		{"over, its journal is an older generation", running(7, "next"), pending, "next"},
+		{"over, what is running is an older generation", running(6, "previous"), over, "next"},
+		{"over, and noted twice", running(7, "next"), over, "next"},
+		{"waits to be confirmed", running(6, "next"), waits, "next"},
+		{"confirmed, its journal is an older generation", running(7, "next"), waits, "next"},
+		{"taken back, its journal is an older generation", running(7, "previous"), waits, "previous"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := decide(found{running: c.running, journal: c.journal}, "now", time.Minute); !netcfg.Equal(got.config, named(c.want)) {
+				t.Errorf("got %v, want %v", got.config, c.want)
+			}
+		})
+	}
+}

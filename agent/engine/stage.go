@@ -67,8 +67,7 @@ func (e *Engine) stage(ctx context.Context, req StageRequest) (StageResult, erro
 		more = append(more, intent.Warnings...)
 	}
 	for i := range req.Documents {
-		req.Documents[i].Locate(problems, names)
-		req.Documents[i].Locate(more, names)
+		problems, more = req.Documents[i].Locate(problems, names), req.Documents[i].Locate(more, names)
 	}
 	if len(problems) > 0 {
 		return StageResult{}, problems

@@ -66,7 +66,7 @@ func (e *Engine) openWindow(journal journalRecord, length time.Duration) error {
 
 // closeWindow journals that there is nothing to go back from.
 func (e *Engine) closeWindow() error {
-	if err := e.saveJournal(journalRecord{}); err != nil {
+	if err := e.finishJournal(); err != nil {
 		return err
 	}
 	e.window = nil
@@ -137,6 +137,7 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	if t.request.Kind == Revert && w.journal.Confirming {
 		e.lapsed = w.journal.ID
 	}
+	e.serial = w.journal.Serial
 	e.settle(rep, target)
 	if err := e.closeWindow(); err != nil {
 		e.degrade(err)

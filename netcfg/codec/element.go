@@ -75,7 +75,7 @@ func parseElement(data []byte, r *report) (root element, ok bool) {
 		line, column := x.cursor.at(int(x.tokens.InputOffset()))
 		tok, err := x.tokens.Token()
 		switch {
-		case err == io.EOF && found:
+		case errors.Is(err, io.EOF) && found:
 			return root, true
 		case err != nil:
 			return root, x.syntax(err)
@@ -104,9 +104,9 @@ func parseElement(data []byte, r *report) (root element, ok bool) {
 func (x *elementReader) syntax(err error) bool {
 	var se *xml.SyntaxError
 	switch {
-	case err == errReported:
+	case errors.Is(err, errReported):
 		return false
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return x.syntaxAt(0, 0, "there is no element")
 	case errors.As(err, &se):
 		return x.syntaxAt(se.Line, 0, se.Msg)

@@ -36,7 +36,7 @@ func TestFault_C26(t *testing.T) {
 	checkRefused(t, []refused{
 		{"unknown at the top in JSON", codec.JSON, `{"hostnics": []}`, "1:2 hostnics unknown-field"},
 		{"unknown in a NIC in YAML", codec.YAML, "host_nics:\n- name: eth0\n  mtuu: 1500\n", "3:3 host_nics[eth0].mtuu unknown-field"},
-		{"unknown deep inside", codec.YAML, "host_nics:\n- name: eth0\n  ip:\n    adress: 192.0.2.1\n", "4:5 host_nics[eth0].ip.adress unknown-field"},
+		{"unknown deep inside", codec.YAML, "host_nics:\n- name: eth0\n  ip:\n    addr: 192.0.2.1\n", "4:5 host_nics[eth0].ip.addr unknown-field"},
 		{"of another case", codec.JSON, `{"host_nics": [{"Name": "eth0"}]}`, "1:17 host_nics[0].Name unknown-field"},
 		{"unknown in networks", codec.JSON, `{"networks": [{"colour": 1}]}`, "1:16 networks[0].colour unknown-field"},
 		{"wrong type in JSON", codec.JSON, `{"host_nics": [{"name": "eth0", "mtu": [], "ip": "192.0.2.1"}]}`,

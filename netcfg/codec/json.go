@@ -26,7 +26,7 @@ func parseJSON(data []byte, r *report) node {
 	j := jsonReader{report: r, data: data, tokens: json.NewDecoder(bytes.NewReader(data)), cursor: newCursor(data)}
 	j.tokens.UseNumber()
 	n, err := j.value(0)
-	if err == errReported {
+	if errors.Is(err, errReported) {
 		return node{}
 	}
 	// The token reader is laxer than the grammar and says less about where it

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -28,14 +29,14 @@ func parseYAML(data []byte, r *report) node {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := nextDocument(dec, &doc)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return node{kind: null}
 	}
 	if err == nil {
-		switch err = nextDocument(dec, &second); err {
-		case io.EOF:
+		switch err = nextDocument(dec, &second); {
+		case errors.Is(err, io.EOF):
 			err = nil
-		case nil:
+		case err == nil:
 			y.refuse(netcfg.Problem{Rule: ruleDocuments, Allowed: "one document", Line: second.Line, Column: second.Column,
 				Message: "a second YAML document begins here: stage them one after the other"})
 		}

@@ -76,7 +76,7 @@ func TestRunRack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(comparable(before), comparable(look(t, f)), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(lasting(before), lasting(look(t, f)), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the host after taking everything away (-before +after):\n%s", diff)
 	}
 	if m := rep.Intent.Settled(); len(m.Owned.Links)+len(m.Baseline) != 0 {
@@ -84,8 +84,8 @@ func TestRunRack(t *testing.T) {
 	}
 }
 
-// comparable leaves out what a link does not get back: its history.
-func comparable(s state.Snapshot) state.Snapshot {
+// lasting leaves out what a link does not get back: its history.
+func lasting(s state.Snapshot) state.Snapshot {
 	for i := range s.Links {
 		s.Links[i].Counters, s.Links[i].CarrierUps, s.Links[i].CarrierDowns = nil, 0, 0
 		s.Links[i].Speed, s.Links[i].Duplex = nil, ""

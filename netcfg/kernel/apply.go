@@ -54,7 +54,7 @@ type batch struct {
 	ctx   context.Context
 	ops   []plan.Op
 	errs  []*plan.OpError
-	tried []bool
+	tried []bool // sent, or refused before that
 	// stuck is set when the kernel did not answer: the send that is still under
 	// way.
 	stuck chan struct{}
@@ -130,8 +130,8 @@ func (b *batch) perform(numbers []int, flags uint16) {
 			return
 		}
 		r, refusal := b.request(i)
-		b.errs[i], b.tried[i] = refusal, true
 		if refusal != nil {
+			b.errs[i], b.tried[i] = refusal, true
 			continue
 		}
 		c.add(i, b.writer.sequence(), r, flags)
@@ -140,7 +140,7 @@ func (b *batch) perform(numbers []int, flags uint16) {
 			c = newChunk()
 		}
 	}
-	if len(c.waiting) > 0 {
+	if len(c.waiting) > 0 && b.goesOn() {
 		b.exchange(c)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,6 +161,27 @@ func TestApplyCanceled(t *testing.T) {
 	if !strings.Contains(err.Error(), "5 of 8 operations were not sent") {
 		t.Errorf("error: %v", err)
 	}
+}
+
+// TestCanceledBeforeSending ends while the chunk is being put together: none of it is
+// sent, and none of it counts as done.
+func TestCanceledBeforeSending(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &script{answer: func(m message, tell func(...any)) { tell(acknowledged(m)) }}
+	for at := range 5 {
+		k := scripted(t, Options{Inject: func(i int, _ plan.Op) syscall.Errno {
+			if i == at {
+				cancel()
+			}
+			return 0
+		}}, nil, s)
+		err := k.Apply(ctx, linkOps(5))
+		if err == nil || s.sent != 0 || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "5 of 5 operations were not sent") {
+			t.Errorf("canceled at %d: %v, %d sent", at, err, s.sent)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+	}
+	cancel()
 }
 
 // TestUnplannable has operations that cannot be written down.

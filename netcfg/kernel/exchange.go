@@ -38,6 +38,9 @@ func (b *batch) exchange(c *chunk) {
 	var err error
 	sent := make(chan struct{})
 	b.writes.Add(uint64(len(c.waiting)))
+	for _, i := range c.waiting {
+		b.tried[i] = true
+	}
 	go func() {
 		err = b.writer.send(c.bytes)
 		close(sent)

@@ -111,17 +111,17 @@ var params = [numParams]param{
 }
 
 var (
-	defaultParams [numParams]int
-	paramIndex    = map[string]int{}
-	specs         [numParams]netcfg.OptionSpec
+	defaultParams, paramIndex, specs = indexParams()
 )
 
-func init() {
+func indexParams() (defaults [numParams]int, index map[string]int, specs [numParams]netcfg.OptionSpec) {
+	index = map[string]int{}
 	for i, p := range params {
-		defaultParams[i] = p.def
-		paramIndex[p.name] = i
+		defaults[i] = p.def
+		index[p.name] = i
 		specs[i], _ = netcfg.BondOptionSpec(p.name)
 	}
+	return defaults, index, specs
 }
 
 // request is one message's options by parameter; absent ones are nil.

@@ -164,7 +164,7 @@ func (f *Fake) registerNamed(l *link, name string) *refusal {
 // freeName is dev_prep_valid_name, and sysctl_dev_name_is_allowed by way of
 // inetdev_init.
 func (f *Fake) freeName(name string) (string, *refusal) {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n\v\f\r\xa0") {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n\v\f\r") || strings.IndexByte(name, 0xa0) >= 0 {
 		return "", refuse(syscall.EINVAL, "")
 	}
 	if before, after, ok := strings.Cut(name, "%"); ok {

@@ -53,8 +53,8 @@ type gen struct {
 	nics   []netcfg.HostNic
 	slaves map[string]bool
 	routes []netcfg.Route
-	// bonds and subnets are how many there are; no two subnets overlap.
-	bonds, subnets int
+	// subnets is how many there are; no two overlap.
+	subnets int
 	// hops are the next hops on the subnets, by family.
 	hops4, hops6 []hop
 }

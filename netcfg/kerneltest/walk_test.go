@@ -84,10 +84,10 @@ func (w *walk) step() bool {
 		w.fake.SetCarrier(nic, on)
 		w.real.SetCarrier(nic, on)
 	} else {
-		make := w.operation()
-		what = make(w.fake).String()
+		made := w.operation()
+		what = made(w.fake).String()
 		for i, l := range []*lab{w.fake, w.real} {
-			answers[i] = errnoOf(l.Apply(context.Background(), []plan.Op{make(l)}))
+			answers[i] = errnoOf(l.Apply(context.Background(), []plan.Op{made(l)}))
 		}
 	}
 	w.log = append(w.log, fmt.Sprintf("%s  => %d", what, answers[1]))
@@ -117,9 +117,9 @@ func errnoOf(err error) syscall.Errno {
 }
 
 // wordDiff shows the words in which two portraits differ, each with its link.
-func wordDiff(fake, real string) string {
+func wordDiff(fake, kernel string) string {
 	var out []string
-	a, b := strings.Split(fake, "\n"), strings.Split(real, "\n")
+	a, b := strings.Split(fake, "\n"), strings.Split(kernel, "\n")
 	for len(a) < len(b) {
 		a = append(a, "")
 	}

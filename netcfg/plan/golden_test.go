@@ -60,7 +60,7 @@ func golden(t *testing.T, file string) {
 		t.Fatal(problems)
 	}
 	p := plan.Build(intent, before)
-	got := print(p, intent)
+	got := printed(p, intent)
 	if *update {
 		for i := range archive.Files {
 			if archive.Files[i].Name == "plan" {
@@ -102,7 +102,7 @@ func config(t *testing.T, base netcfg.Config, text string) netcfg.Config {
 	return c
 }
 
-func print(p plan.Plan, intent plan.Intent) string {
+func printed(p plan.Plan, intent plan.Intent) string {
 	var b strings.Builder
 	for _, ph := range p.Phases {
 		fmt.Fprintf(&b, "%s:\n", ph.Name)

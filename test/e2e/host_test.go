@@ -64,7 +64,7 @@ func (h *host) launch(program string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	defer log.Close() //nolint:errcheck // the daemon has its own
+	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), h.env...)
 	h.ns.Do(func() { err = cmd.Start() })
@@ -143,9 +143,9 @@ func (h *host) stage(doc string) {
 
 // status is what agentctl status says.
 func (h *host) status() (s struct {
-	CommittedRevision int64  `json:"committed_revision,string"`
-	StagedRevision    int64  `json:"staged_revision,string"`
-	Uncommitted       bool   `json:"uncommitted"`
+	CommittedRevision int64 `json:"committed_revision,string"`
+	StagedRevision    int64 `json:"staged_revision,string"`
+	Uncommitted       bool  `json:"uncommitted"`
 	Pending           *struct{ Remaining string }
 	Degraded          []string
 }) {

@@ -200,7 +200,7 @@ func (h *host) refuse(doc, rule string) {
 }
 
 func hasRule(err error, rule string) bool {
-	ps, ok := err.(netcfg.Problems) //nolint:errorlint // the engine returns it bare
+	ps, ok := err.(netcfg.Problems)
 	if !ok {
 		return strings.Contains(err.Error(), rule)
 	}
