@@ -37,7 +37,7 @@ build: ## bin/hostnicd and bin/agentctl
 
 .PHONY: test
 test: FUZZTIME = 3s
-test: setup lint proto-check test-unit fuzz test-kernel ## everything, installing what is missing; about what CI does
+test: setup lint proto-check test-unit test-random fuzz test-kernel ## everything, installing what is missing; about what CI does
 
 .PHONY: setup
 setup:
@@ -48,11 +48,22 @@ test-unit: ## tests that run anywhere, without root
 	$(if $(RACE),,@echo 'no C compiler: without the race detector')
 	go test $(RACE) ./... $(FLAGS)
 
+TRANSITIONS ?= 100000
+
+.PHONY: test-random
+test-random: ## random changes of configuration on the fake kernel; TRANSITIONS=1000000 for more
+	go test ./netcfg/converge -run 'TestRandomTransitions$$' -transitions $(TRANSITIONS) -v | grep -v '^=== '
+
 .PHONY: test-kernel
-test-kernel: setup build ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
+test-kernel: setup build bin/hostnicd-crash ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
 	@test/run-in-kernel-check
-	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
+	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
 		go test -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
+
+# The daemon that kills itself where a test says.
+.PHONY: bin/hostnicd-crash
+bin/hostnicd-crash:
+	CGO_ENABLED=0 go build -trimpath -tags crash -o $@ ./cmd/hostnicd
 
 .PHONY: demo
 demo: setup build ## the agent at work on a bond, in a kernel of its own

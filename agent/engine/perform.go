@@ -103,7 +103,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		return problems
 	}
 	op.Warnings = warnings
-	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Previous: e.running, Next: next}
+	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Revision: e.committedRevision, Previous: e.running, Next: next}
 	old := []netcfg.Config{e.running}
 	if op.Kind == Rollback {
 		old = append(old, next)

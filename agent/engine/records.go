@@ -56,6 +56,9 @@ type journalRecord struct {
 	BootID     string
 	ID         string
 	Kind       Kind
+	// Revision was the committed one when the operation began. A higher one on disk
+	// says that the operation has stored its change: there is no way back then.
+	Revision int64
 	// Previous is what to go back to, Next what was on the way.
 	Previous, Next netcfg.Config
 	// Memory knows what either side owns.

@@ -42,6 +42,8 @@ type start struct {
 func decide(f found, bootID string, now time.Duration) start {
 	j, r := f.live(bootID)
 	switch {
+	case j != nil && f.committedRevision > j.Revision:
+		return start{config: f.committed, memory: j.Memory, reason: "a commit was stored, and cut off after that; going on with it"}
 	case j != nil && !j.Confirming:
 		return start{config: j.Previous, memory: j.Memory, before: &j.Before, journal: j, reason: "an operation was cut off; going back to what was before it"}
 	case j != nil && now >= j.Deadline:

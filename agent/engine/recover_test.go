@@ -25,16 +25,20 @@ func TestDecide(t *testing.T) {
 	waits := func(boot string, deadline time.Duration) *journalRecord {
 		return &journalRecord{Pending: true, Confirming: true, Deadline: deadline, BootID: boot, Previous: previous, Next: named("next")}
 	}
+	stored := func(boot string) *journalRecord {
+		return &journalRecord{Pending: true, BootID: boot, Revision: 3, Previous: previous, Next: committed, Memory: run(boot).Memory}
+	}
 	const now = time.Hour
 	for _, c := range []struct {
-		name    string
-		running *runningRecord
-		journal *journalRecord
-		want    netcfg.Config
-		before  bool
-		owns    bool
-		resume  bool
-		lapsed  bool
+		name     string
+		running  *runningRecord
+		journal  *journalRecord
+		want     netcfg.Config
+		before   bool
+		owns     bool
+		resume   bool
+		lapsed   bool
+		revision int64
 	}{
 		{name: "nothing but a commit", want: committed},
 		{name: "same boot", running: run("now"), want: running, owns: true},
@@ -43,12 +47,13 @@ func TestDecide(t *testing.T) {
 		{name: "same boot, cut off in the middle", running: run("now"), journal: pending("now"), want: previous, before: true},
 		{name: "another boot, cut off in the middle", running: run("then"), journal: pending("then"), want: committed},
 		{name: "cut off in the first operation ever", journal: pending("now"), want: previous, before: true},
+		{name: "cut off after its commit was stored", running: run("now"), journal: stored("now"), revision: 4, want: committed, owns: true},
 		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true},
 		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, lapsed: true},
 		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := decide(found{committed: committed, running: c.running, journal: c.journal}, "now", now)
+			got := decide(found{committed: committed, committedRevision: c.revision, running: c.running, journal: c.journal}, "now", now)
 			if !netcfg.Equal(got.config, c.want) || (got.before != nil) != c.before {
 				t.Errorf("got %v, before %v, want %v, %v", got.config, got.before != nil, c.want, c.before)
 			}

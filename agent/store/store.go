@@ -17,6 +17,9 @@ import (
 type Store struct {
 	dir  string
 	lock *os.File
+	// Trace is told before and after each file is put in place; nil is nobody. It is
+	// for tests of what a crash leaves.
+	Trace func(step string)
 }
 
 // LockedError says that another process holds the state directory.
@@ -193,6 +196,10 @@ func (s *Store) read(name string) record {
 // not written: the kernel may have dropped the pages, and asking again would lie
 // (fsync(2), NOTES).
 func (s *Store) write(name string, data []byte) error {
+	if s.Trace != nil {
+		s.Trace("before " + name)
+		defer s.Trace("after " + name)
+	}
 	path := filepath.Join(s.dir, name)
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(name)+"-")
 	if err != nil {

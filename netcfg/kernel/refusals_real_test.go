@@ -119,10 +119,11 @@ func TestRefusals(t *testing.T) {
 func TestDoneAlready(t *testing.T) {
 	need.Kernel(t, need.Dummy, need.IPv6)
 	ns := netns.New(t)
-	ns.Dummy(t, "eth0")
+	ns.Dummy(t, "eth0", "eth1")
 	ns.Up(t, "eth0")
 	k := open(t, ns, Options{})
-	eth0 := link(t, k, "eth0").Index
+	eth0, eth1 := link(t, k, "eth0").Index, link(t, k, "eth1").Index
+	apply(t, k, plan.Op{Action: plan.LinkSet, Index: eth1, Name: "eth1", MTU: 1000}) // too small for IPv6
 	v4, v6 := addAddress(eth0, "eth0", "192.0.2.1/24"), addAddress(eth0, "eth0", "2001:db8::1/64")
 	apply(t, k, v4, v6)
 	before := snapshot(t, k)
@@ -130,21 +131,24 @@ func TestDoneAlready(t *testing.T) {
 		op.Action, op.Address.Prefix = plan.AddrDel, netip.MustParsePrefix(prefix)
 		return op
 	}
+	noIPv6 := v6
+	noIPv6.Index = eth1
 	elsewhere := v4
 	elsewhere.Index = nobody
 	for name, op := range map[string]plan.Op{
-		"add an IPv4 address":                      v4,
-		"add an IPv6 address":                      v6,
-		"delete an IPv4 address":                   del(v4, "192.0.2.9/24"),
-		"delete an IPv4 address of that length":    del(v4, "192.0.2.1/25"),
-		"delete an IPv6 address":                   del(v6, "2001:db8::9/64"),
-		"delete an address of a link that went":    del(elsewhere, "192.0.2.1/24"),
-		"delete a link":                            {Action: plan.LinkDel, Index: nobody, Name: "x"},
-		"delete a group":                           {Action: plan.GroupDel, Group: plan.DoomedGroup},
-		"delete a route":                           route(plan.RouteDel, eth0, "198.51.100.0/24", "192.0.2.254"),
-		"delete an IPv6 route":                     route(plan.RouteDel, eth0, "2001:db8:1::/48", "2001:db8::9"),
-		"delete a route of a link that went":       route(plan.RouteDel, nobody, "198.51.100.0/24", "192.0.2.254"),
-		"delete an IPv6 route of a link that went": route(plan.RouteDel, nobody, "2001:db8:1::/48", "2001:db8::9"),
+		"add an IPv4 address":                           v4,
+		"add an IPv6 address":                           v6,
+		"delete an IPv4 address":                        del(v4, "192.0.2.9/24"),
+		"delete an IPv4 address of that length":         del(v4, "192.0.2.1/25"),
+		"delete an IPv6 address":                        del(v6, "2001:db8::9/64"),
+		"delete an address of a link that went":         del(elsewhere, "192.0.2.1/24"),
+		"delete an IPv6 address where there is no IPv6": del(noIPv6, "2001:db8::1/64"),
+		"delete a link":                                 {Action: plan.LinkDel, Index: nobody, Name: "x"},
+		"delete a group":                                {Action: plan.GroupDel, Group: plan.DoomedGroup},
+		"delete a route":                                route(plan.RouteDel, eth0, "198.51.100.0/24", "192.0.2.254"),
+		"delete an IPv6 route":                          route(plan.RouteDel, eth0, "2001:db8:1::/48", "2001:db8::9"),
+		"delete a route of a link that went":            route(plan.RouteDel, nobody, "198.51.100.0/24", "192.0.2.254"),
+		"delete an IPv6 route of a link that went":      route(plan.RouteDel, nobody, "2001:db8:1::/48", "2001:db8::9"),
 	} {
 		t.Run(name, func(t *testing.T) { apply(t, k, op) })
 	}

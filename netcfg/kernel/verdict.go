@@ -18,9 +18,10 @@ func verdict(action plan.Action, a answer, permitted func() bool) (kind plan.Err
 		return 0, true
 	case unix.ENODEV, unix.ESRCH, unix.ENOENT:
 		return plan.Absent, deletes(action)
-	case unix.EADDRNOTAVAIL:
-		// From the others it means an address that nobody may have, such as a
-		// multicast MAC.
+	case unix.EADDRNOTAVAIL, unix.ENXIO:
+		// ENXIO comes from a link without any IPv6, such as a slave (inet6_addr_del
+		// in net/ipv6/addrconf.c). From others than AddrDel the first means an
+		// address that nobody may have, such as a multicast MAC.
 		if action == plan.AddrDel {
 			return plan.Absent, true
 		}

@@ -27,6 +27,7 @@ func TestVerdict(t *testing.T) {
 		unix.ESRCH:             "absent absent done done absent done absent absent done",
 		unix.ENOENT:            "absent absent done done absent done absent absent done",
 		unix.EADDRNOTAVAIL:     "refused refused refused refused refused done refused refused refused",
+		unix.ENXIO:             "refused refused refused refused refused done refused refused refused",
 		unix.EEXIST:            "present present present present present present present present present",
 		unix.EBUSY:             "present busy busy busy busy busy busy busy busy",
 		unix.EAGAIN:            "busy busy busy busy busy busy busy busy busy",

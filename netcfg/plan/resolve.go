@@ -68,6 +68,7 @@ type resolver struct {
 	nics     []*netcfg.HostNic // configured and implied, in dependency order
 	byConfig map[string]*netcfg.HostNic
 	want     map[string]*Link // by configured name
+	names    map[int]string   // configured names by index
 	masterOf map[string]string
 	doomed   map[int]bool // indexes that go
 	next     int          // next free index
@@ -80,7 +81,7 @@ func newResolver(in Input) *resolver {
 	r := &resolver{Input: in, next: indexBase,
 		byName: map[string]*state.Link{}, children: map[int][]*state.Link{}, slaves: map[int][]*state.Link{},
 		addrs: map[int][]state.Address{}, routes: map[int][]state.Route{},
-		byConfig: map[string]*netcfg.HostNic{}, want: map[string]*Link{}, masterOf: map[string]string{}, doomed: map[int]bool{}}
+		byConfig: map[string]*netcfg.HostNic{}, want: map[string]*Link{}, names: map[int]string{}, masterOf: map[string]string{}, doomed: map[int]bool{}}
 	for i := range in.Snapshot.Links {
 		l := &in.Snapshot.Links[i]
 		r.byName[l.Name] = l
@@ -250,7 +251,7 @@ func (r *resolver) hardware(name string) (*state.Link, string) {
 	}
 	for i := range r.Snapshot.Links {
 		if o := &r.Snapshot.Links[i]; o.PermMAC == id.PermMAC && o.Kind == "" {
-			if r.byConfig[o.Name] != nil && o.Name != name {
+			if o.Name != name && r.belongs(o) {
 				break
 			}
 			return o, ""
@@ -266,12 +267,27 @@ func (r *resolver) hardware(name string) (*state.Link, string) {
 	return nil, fmt.Sprintf("the NIC %s (%s) is not on this host", name, id.PermMAC)
 }
 
+// belongs is true of a NIC that its own name has a claim on: that is configured, and
+// not known to stand for other hardware.
+func (r *resolver) belongs(l *state.Link) bool {
+	id, known := r.Memory.Identity[l.Name]
+	return r.byConfig[l.Name] != nil && (!known || id.PermMAC == l.PermMAC)
+}
+
+// nameOf is the name under which a link is configured, or else its own.
+func (r *resolver) nameOf(l *state.Link) string {
+	if name, ok := r.names[l.Index]; ok {
+		return name
+	}
+	return l.Name
+}
+
 func (r *resolver) ownedKind(name string) netcfg.Kind { return r.Memory.Owned.Links[name] }
 
 // claim makes a wanted link of one that is there, and remembers how it was.
 func (r *resolver) claim(n *netcfg.HostNic, l *state.Link) *Link {
 	w := &Link{Name: n.Name, KernelName: l.Name, Kind: n.Kind(), Index: l.Index, Up: true}
-	r.want[n.Name] = w
+	r.want[n.Name], r.names[l.Index] = w, n.Name
 	if _, known := r.out.Memory.Baseline[n.Name]; !known && r.ownedKind(n.Name) == "" {
 		r.out.Memory.Baseline[n.Name] = r.baseline(l)
 	}

@@ -96,8 +96,8 @@ func (r *resolver) addressTaken(n *netcfg.HostNic, w *Link, p netip.Prefix, hold
 		if index == w.Index || l == nil || r.doomed[index] {
 			continue
 		}
-		holder := r.want[l.Name]
-		leaves := holder != nil && holder.NoAddresses || r.ownsPrefixOn(l.Name, p.Addr())
+		holder := r.want[r.nameOf(l)]
+		leaves := holder != nil && holder.NoAddresses || r.ownsPrefixOn(r.nameOf(l), p.Addr())
 		if !leaves {
 			r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, addressField(p)), "address-taken", p.String(),
 				"%s is already on %s, where somebody else has put it; take it off there first", p.Addr(), l.Name)
@@ -179,7 +179,7 @@ func (r *resolver) defaultRoute(n *netcfg.HostNic, w *Link, gw netip.Addr) {
 			continue
 		}
 		l := r.Snapshot.Link(have.Link)
-		if l == nil || r.doomed[have.Link] || r.ownsRoute(l.Name, have) || r.want[l.Name] != nil && r.want[l.Name].NoAddresses {
+		if l == nil || r.doomed[have.Link] || r.ownsRoute(r.nameOf(l), have) || r.want[r.nameOf(l)] != nil && r.want[r.nameOf(l)].NoAddresses {
 			continue
 		}
 		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, field), "route-taken", gw.String(),
@@ -264,12 +264,12 @@ func (r *resolver) goneAddressing() {
 	}
 	for _, a := range r.Snapshot.Addresses {
 		l := r.Snapshot.Link(a.Link)
-		if l == nil || r.doomed[a.Link] || r.Leave[l.Name] {
+		if l == nil || r.doomed[a.Link] || r.Leave[r.nameOf(l)] {
 			continue
 		}
 		w := byIndex[a.Link]
 		if w == nil {
-			if r.ownsAddress(l.Name, a) {
+			if r.ownsAddress(r.nameOf(l), a) {
 				r.out.GoneAddresses = append(r.out.GoneAddresses, a)
 			}
 			continue
@@ -281,7 +281,7 @@ func (r *resolver) goneAddressing() {
 	}
 	for _, route := range r.Snapshot.Routes {
 		l := r.Snapshot.Link(route.Link)
-		if l == nil || r.doomed[route.Link] || r.Leave[l.Name] || route.Protocol == state.ProtocolKernel || !r.ownsRoute(l.Name, route) {
+		if l == nil || r.doomed[route.Link] || r.Leave[r.nameOf(l)] || route.Protocol == state.ProtocolKernel || !r.ownsRoute(r.nameOf(l), route) {
 			continue
 		}
 		if !slices.ContainsFunc(r.out.Routes, func(w Route) bool { return sameRoute(w.Route, route) }) {

@@ -110,7 +110,7 @@ func (r *resolver) enslave(n *netcfg.HostNic, i int, s, bond *Link) {
 			"%s belongs to %s (%s), which somebody else has made; take it out there first", s.Name, m.Name, m.Kind)
 	}
 	for _, c := range r.children[l.Index] {
-		if c.Kind == "vlan" && !r.doomed[c.Index] && !r.moving(c, l.Name) {
+		if c.Kind == "vlan" && !r.doomed[c.Index] && !r.moving(c, s.Name) {
 			r.refuse(netcfg.Precondition, path, "slave-has-vlan", s.Name,
 				"%s carries the VLAN %s, which would stop working; remove that first", s.Name, c.Name)
 		}

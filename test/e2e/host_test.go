@@ -29,6 +29,7 @@ type host struct {
 	dir     string
 	kernel  *kernel.Kernel
 	daemon  *exec.Cmd
+	exited  chan struct{} // closed when the daemon has
 	env     []string
 }
 
@@ -71,7 +72,9 @@ func (h *host) launch(program string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.daemon = cmd
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	h.daemon, h.exited = cmd, exited
 }
 
 // start starts the daemon and waits until it has brought the host to where it ought
@@ -90,7 +93,7 @@ func (h *host) start() {
 func (h *host) kill() {
 	h.t.Helper()
 	_ = h.daemon.Process.Kill()
-	_ = h.daemon.Wait()
+	<-h.exited
 	h.daemon = nil
 }
 
@@ -99,7 +102,7 @@ func (h *host) end() {
 	if h.daemon != nil {
 		_ = h.daemon.Process.Signal(syscall.SIGCONT)
 		_ = h.daemon.Process.Signal(syscall.SIGTERM)
-		_ = h.daemon.Wait()
+		<-h.exited
 	}
 	if h.t.Failed() {
 		log, _ := os.ReadFile(filepath.Join(h.dir, "log"))

@@ -127,7 +127,7 @@ func TestFault_A9(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.back(committed, deadline, applied)
-	_ = h.daemon.Wait()
+	<-h.exited
 	h.start()
 	if s := h.status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
