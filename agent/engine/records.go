@@ -35,6 +35,9 @@ type runningRecord struct {
 	// Revision is the committed one at the time.
 	Revision int64
 	Memory   plan.Memory
+	// Lapsed is the operation whose change was taken back for want of a
+	// confirmation, until somebody stages anew.
+	Lapsed string
 	// Serial is that of the last journal whose end this is.
 	Serial int64
 }
@@ -91,7 +94,7 @@ func (e *Engine) saveStaged(c netcfg.Config, revision int64) error {
 }
 
 func (e *Engine) saveRunning() error {
-	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Revision: e.committedRevision, Memory: e.memory, Serial: e.serial})
+	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Lapsed: e.lapsed, Revision: e.committedRevision, Memory: e.memory, Serial: e.serial})
 	if err != nil {
 		return storageError("what was applied cannot be noted on disk", err)
 	}

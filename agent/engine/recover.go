@@ -27,10 +27,12 @@ type start struct {
 	memory plan.Memory
 	before *snapshot
 	// journal is the operation that was under way; resume says that its window goes
-	// on, lapsed that it has ended meanwhile.
-	journal        *journalRecord
-	resume, lapsed bool
-	reason         string
+	// on.
+	journal *journalRecord
+	resume  bool
+	// lapsed is the operation whose window has ended meanwhile, or with a reboot.
+	lapsed string
+	reason string
 }
 
 // decide is the rule of recovery, a pure function of what lay on the disk, the boot
@@ -47,7 +49,7 @@ func decide(f found, bootID string, now time.Duration) start {
 	case j != nil && !j.Confirming:
 		return start{config: j.Previous, memory: j.Memory, before: &j.Before, journal: j, reason: "an operation was cut off; going back to what was before it"}
 	case j != nil && now >= j.Deadline:
-		return start{config: f.committed, memory: j.Memory, before: &j.Before, journal: j, lapsed: true, reason: "a change was not confirmed in time; going back to what is committed"}
+		return start{config: f.committed, memory: j.Memory, before: &j.Before, journal: j, lapsed: j.ID, reason: "a change was not confirmed in time; going back to what is committed"}
 	case j != nil:
 		return start{config: j.Next, memory: j.Memory, journal: j, resume: true, reason: "a change waits to be confirmed; keeping it until its deadline"}
 	}
@@ -57,6 +59,9 @@ func decide(f found, bootID string, now time.Duration) start {
 	s := start{config: f.committed, reason: "starting with what is committed"}
 	if f.running != nil {
 		s.memory.Identity = f.running.Memory.Identity
+	}
+	if j := f.journal; j != nil && j.Pending && j.Confirming && f.committedRevision <= j.Revision {
+		s.lapsed = j.ID
 	}
 	return s
 }
@@ -128,6 +133,9 @@ func (e *Engine) recall() (s start, known bool) {
 	e.committed, e.committedRevision = f.committed, f.committedRevision
 	e.running, e.memory, e.serial = s.config, s.memory, f.serial()
 	e.Log.Info(s.reason, "revision", e.committedRevision, "nics", len(s.config.HostNics))
+	if f.running != nil {
+		e.lapsed = f.running.Lapsed
+	}
 	e.loadStaged()
 	return s, e.readOnly == ""
 }
@@ -155,10 +163,10 @@ func (e *Engine) converge(ctx context.Context, s start) {
 	if s.journal != nil && !s.resume {
 		e.serial = s.journal.Serial
 	}
-	e.remember(rep)
-	if s.lapsed {
-		e.lapsed = s.journal.ID
+	if s.lapsed != "" {
+		e.lapse(s.lapsed)
 	}
+	e.remember(rep)
 	if e.window == nil {
 		if err := e.finishJournal(); err != nil {
 			e.degrade(err)

@@ -23,7 +23,7 @@ func TestDecide(t *testing.T) {
 		return &journalRecord{Pending: true, BootID: boot, Previous: previous, Next: named("next")}
 	}
 	waits := func(boot string, deadline time.Duration) *journalRecord {
-		return &journalRecord{Pending: true, Confirming: true, Deadline: deadline, BootID: boot, Previous: previous, Next: named("next")}
+		return &journalRecord{Pending: true, Confirming: true, ID: "op", Deadline: deadline, BootID: boot, Previous: previous, Next: named("next")}
 	}
 	stored := func(boot string) *journalRecord {
 		return &journalRecord{Pending: true, BootID: boot, Revision: 3, Previous: previous, Next: committed, Memory: run(boot).Memory}
@@ -50,7 +50,7 @@ func TestDecide(t *testing.T) {
 		{name: "cut off after its commit was stored", running: run("now"), journal: stored("now"), revision: 4, want: committed, owns: true},
 		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true},
 		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, lapsed: true},
-		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed},
+		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed, lapsed: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := decide(found{committed: committed, committedRevision: c.revision, running: c.running, journal: c.journal}, "now", now)
@@ -60,7 +60,7 @@ func TestDecide(t *testing.T) {
 			if owns := len(got.memory.Owned.Links) > 0; owns != c.owns {
 				t.Errorf("owns links of a former life: %v, want %v", owns, c.owns)
 			}
-			if got.resume != c.resume || got.lapsed != c.lapsed {
+			if got.resume != c.resume || (got.lapsed != "") != c.lapsed {
 				t.Errorf("resume %v, lapsed %v, want %v, %v", got.resume, got.lapsed, c.resume, c.lapsed)
 			}
 			if c.running != nil && c.journal == nil && got.memory.Identity["eth0"] != identity["eth0"] {

@@ -124,10 +124,10 @@ func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Pro
 	if validateOnly {
 		return StageResult{e.stagedRevision, warnings}, nil
 	}
-	e.lapsed = ""
 	if netcfg.Equal(next, e.staged) {
 		return StageResult{e.stagedRevision, warnings}, nil
 	}
+	e.unlapse()
 	if err := e.saveStaged(next, e.stagedRevision+1); err != nil {
 		return StageResult{}, err
 	}
@@ -137,7 +137,7 @@ func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Pro
 // Discard makes the candidate what is running, and gives its revision.
 func (e *Engine) Discard(ctx context.Context) (revision int64, err error) {
 	cerr := e.call(ctx, func() {
-		e.lapsed = ""
+		e.unlapse()
 		if !netcfg.Equal(e.staged, e.running) {
 			err = e.saveStaged(e.running, e.stagedRevision+1)
 		}

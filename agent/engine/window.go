@@ -135,11 +135,34 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	}
 	op.State, op.Disrupted, op.Waiting = Done, rep.Plan.Forecast, rep.Intent.Waiting
 	if t.request.Kind == Revert && w.journal.Confirming {
-		e.lapsed = w.journal.ID
+		e.lapse(w.journal.ID)
 	}
 	e.serial = w.journal.Serial
 	e.settle(rep, target)
 	if err := e.closeWindow(); err != nil {
+		e.degrade(err)
+	}
+}
+
+// lapse forgets the candidate along with the change that was taken back: a commit
+// that comes too late must not bring it in for good.
+func (e *Engine) lapse(id string) {
+	e.lapsed = id
+	if netcfg.Equal(e.staged, e.committed) {
+		return
+	}
+	if err := e.saveStaged(e.committed, e.stagedRevision+1); err != nil {
+		e.degrade(err)
+	}
+}
+
+// unlapse is a new beginning: somebody has looked and staged anew.
+func (e *Engine) unlapse() {
+	if e.lapsed == "" {
+		return
+	}
+	e.lapsed = ""
+	if err := e.saveRunning(); err != nil {
 		e.degrade(err)
 	}
 }

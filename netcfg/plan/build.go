@@ -59,7 +59,7 @@ func Build(in Intent, s state.Snapshot) Plan {
 		{"remove links", b.linksOut},
 		{"release slaves", b.release},
 		{"lower MTU", b.lowerMTU},
-		{"bonds", b.bonds},
+		{"NICs and bonds", b.bonds},
 		{"enslave", b.enslave},
 		{"NICs and bonds up", b.basesUp},
 		{"VLANs", b.vlans},

@@ -61,9 +61,15 @@ func TestScenario_C09(t *testing.T) {
 	}
 	h.back(committed, deadline, applied)
 	h.eventually("the status is settled", 5*time.Second, func() bool { s := h.status(); return s.Pending == nil && !s.Uncommitted })
-	// A confirmation that comes too late must not bring the change back.
+	h.tooLate()
+}
+
+// tooLate wants a confirmation that comes after the deadline refused: it must not
+// bring the change back for good.
+func (h *host) tooLate() {
+	h.t.Helper()
 	if out, code := h.try("commit"); code != 3 || !strings.Contains(out, "not confirmed in time") {
-		t.Errorf("a late commit: exit code %d\n%s", code, out)
+		h.t.Errorf("a late commit: exit code %d\n%s", code, out)
 	}
 }
 
@@ -117,6 +123,7 @@ func TestFault_A8(t *testing.T) {
 	if s := h.status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
 	}
+	h.tooLate()
 }
 
 // Stopped by a signal: the guard ends it and goes back.
@@ -132,4 +139,5 @@ func TestFault_A9(t *testing.T) {
 	if s := h.status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
 	}
+	h.tooLate()
 }
