@@ -70,7 +70,7 @@ demo: setup build ## the agent at work on a bond, in a kernel of its own
 	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/run-in-kernel test/demo/demo
 
 .PHONY: bench
-bench: setup build ## how long things take
+bench: build ## how long things take
 	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/bench/run
 
 .PHONY: fuzz
