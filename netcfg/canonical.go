@@ -1,8 +1,6 @@
 package netcfg
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -147,12 +145,4 @@ func canonicalPrefix(s string) string {
 		bits = strconv.Itoa(n)
 	}
 	return canonicalAddress(addr) + "/" + bits
-}
-
-// Equal is true of configurations that say the same in the same order, in
-// canonical form. Absent and empty are the same.
-func Equal(a, b Config) bool {
-	x, errx := json.Marshal(a)
-	y, erry := json.Marshal(b)
-	return errx == nil && erry == nil && bytes.Equal(x, y)
 }

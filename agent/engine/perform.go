@@ -9,6 +9,7 @@ import (
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/converge"
 	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
 )
 
 // perform runs one operation in the loop.
@@ -111,7 +112,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: e.memory, Known: known(old...),
 		Begin: func(intent plan.Intent, p plan.Plan, before snapshot) error {
 			t.step("planning", "%d operations", len(p.Ops()))
-			journal.Memory, journal.Before = e.memory.Union(intent.Memory), foreign(before)
+			journal.Memory, journal.Before = e.memory.Union(intent.Memory), e.foreign(before)
 			return e.begin(journal)
 		},
 		Progress: e.progress(t, "applying"),
@@ -246,10 +247,28 @@ func describe(ph plan.Phase) string {
 	return fmt.Sprintf("%s and %d more", ph.Ops[0], len(ph.Ops)-1)
 }
 
-// foreign is what of a snapshot a rollback may have to bring back.
-func foreign(s snapshot) snapshot {
-	for i := range s.Links {
-		s.Links[i].Counters = nil
+// foreign is what of a snapshot a rollback may have to bring back: not what the
+// kernel makes by itself, and not the VLANs of the agent, which follow from the
+// configuration.
+func (e *Engine) foreign(s snapshot) snapshot {
+	var out snapshot
+	kept := make(map[int]bool, len(s.Links))
+	for _, l := range s.Links {
+		if l.Kind == "vlan" && e.memory.Owned.Links[l.Name] != "" {
+			continue
+		}
+		l.Counters, kept[l.Index] = nil, true
+		out.Links = append(out.Links, l)
 	}
-	return s
+	for _, a := range s.Addresses {
+		if kept[a.Link] && !a.LinkLocal() {
+			out.Addresses = append(out.Addresses, a)
+		}
+	}
+	for _, r := range s.Routes {
+		if kept[r.Link] && r.Protocol != state.ProtocolKernel {
+			out.Routes = append(out.Routes, r)
+		}
+	}
+	return out
 }

@@ -2,17 +2,16 @@ package store
 
 import (
 	"bufio"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 )
 
 // A record is one line of header and the payload:
 //
-//	hostnic-state FORMAT GENERATION LENGTH SHA256
+//	hostnic-state FORMAT GENERATION LENGTH CRC32C
 //	{ JSON }
 //
 // The checksum covers generation and payload. A person can read it with less, and
@@ -57,7 +56,7 @@ func (e *NewerError) Error() string {
 }
 
 func encode(generation uint64, v any) ([]byte, error) {
-	payload, err := json.MarshalIndent(v, "", " ")
+	payload, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
@@ -66,12 +65,14 @@ func encode(generation uint64, v any) ([]byte, error) {
 	return append([]byte(head), payload...), nil
 }
 
+// checksum finds what a disk does to a file. It does not keep out who may write to
+// the directory: nothing in a file could.
 func checksum(generation uint64, payload []byte) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d\n", generation)
-	h.Write(payload)
-	return hex.EncodeToString(h.Sum(nil))
+	head := fmt.Appendf(nil, "%d\n", generation)
+	return fmt.Sprintf("%08x", crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, payload))
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func decode(f io.Reader) record {
 	in := bufio.NewReader(f)

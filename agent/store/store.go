@@ -17,9 +17,17 @@ import (
 type Store struct {
 	dir  string
 	lock *os.File
+	// last is where the newest good record of a name is, once that is known.
+	last map[string]place
 	// Trace is told before and after each file is put in place; nil is nobody. It is
 	// for tests of what a crash leaves.
 	Trace func(step string)
+}
+
+// place is one of the two files of a name, and the generation in it.
+type place struct {
+	slot       int
+	generation uint64
 }
 
 // LockedError says that another process holds the state directory.
@@ -63,7 +71,7 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
 	}
 	nameHolder(lock.Name())
-	return &Store{dir: dir, lock: lock}, nil
+	return &Store{dir: dir, lock: lock, last: map[string]place{}}, nil
 }
 
 // nameHolder writes our process into the lock file, for whoever finds it locked. The
@@ -121,18 +129,34 @@ func (s *Store) Dir() string { return s.dir }
 // disk. The older generation is the one that is overwritten, so that the last
 // record stays readable whatever happens meanwhile.
 func (s *Store) Put(name string, v any) error {
-	slots, _ := s.slots(name)
-	newest, target := uint64(0), slotNames(name)[0]
-	for i, slot := range slots {
-		if slot.err == nil && slot.generation > newest {
-			newest, target = slot.generation, slotNames(name)[1-i]
-		}
+	last, known := s.last[name]
+	if !known {
+		last = s.newest(name)
 	}
-	data, err := encode(newest+1, v)
+	next := place{1 - last.slot, last.generation + 1}
+	data, err := encode(next.generation, v)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	return s.write(target, data)
+	if err := s.write(slotNames(name)[next.slot], data); err != nil {
+		delete(s.last, name) // nobody knows what is there
+		return err
+	}
+	s.last[name] = next
+	return nil
+}
+
+// newest is where the newest good record of a name is on the disk. Where there is
+// none, the next goes into the first file.
+func (s *Store) newest(name string) place {
+	best := place{slot: 1}
+	slots, _ := s.slots(name)
+	for i, slot := range slots {
+		if slot.err == nil && slot.generation > best.generation {
+			best = place{i, slot.generation}
+		}
+	}
+	return best
 }
 
 // Get reads the newest good record of the name into v. It returns
@@ -153,6 +177,9 @@ func (s *Store) Get(name string, v any) error {
 		case slot.err != nil && !errors.Is(slot.err, fs.ErrNotExist):
 			damage = fmt.Errorf("%s: %w", names[i], slot.err)
 		}
+	}
+	if damage != nil {
+		delete(s.last, name) // the next Put looks where it may write
 	}
 	if best < 0 && damage == nil {
 		return fs.ErrNotExist

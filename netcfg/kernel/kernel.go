@@ -43,6 +43,11 @@ type Kernel struct {
 	// deleting may take.
 	links  atomic.Int64
 	writes atomic.Uint64
+	// acting is how many Applies are under way, acted when the last one ended, in
+	// nanoseconds since opened.
+	acting atomic.Int32
+	acted  atomic.Int64
+	opened time.Time
 }
 
 // Open opens the door to the network namespace of the calling thread. A goroutine
@@ -52,7 +57,7 @@ func Open(options Options) (*Kernel, error) {
 	if options.Patience == 0 {
 		options.Patience = 5 * time.Second
 	}
-	k := &Kernel{options: options, ioctls: -1}
+	k := &Kernel{options: options, ioctls: -1, opened: time.Now()}
 	if err := k.open(); err != nil {
 		return nil, errors.Join(err, k.Close())
 	}

@@ -92,7 +92,7 @@ func (k *Kernel) Watch(ctx context.Context, fn func(Nudge)) error {
 	var err error
 	ended := make(chan struct{})
 	go func() {
-		err = e.read(p)
+		err = k.read(ctx, p)
 		close(ended)
 	}()
 	for {
@@ -121,14 +121,32 @@ func (e *events) membership(option int) error {
 	return errors.Join(cerr, err)
 }
 
+// calmAfter is how long after an Apply its echoes are left alone: whoever acts looks
+// by itself, and what it waits for comes first.
+const calmAfter = 50 * time.Millisecond
+
+// calm waits while this process acts. What the kernel announces meanwhile stays in
+// the socket, or becomes one nudge that is Lost.
+func (k *Kernel) calm(ctx context.Context) {
+	for k.acting.Load() > 0 || k.acted.Load() > 0 && time.Since(k.opened)-time.Duration(k.acted.Load()) < calmAfter {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(calmAfter / 5):
+		}
+	}
+}
+
 // read moves what the kernel announces into p, fast enough for the kernel never to
 // wait, until the read deadline.
-func (e *events) read(p *pending) error {
+func (k *Kernel) read(ctx context.Context, p *pending) error {
+	e := k.events
 	buf := make([]byte, firstRead)
 	for {
 		var n int
 		var from unix.Sockaddr
 		var err error
+		k.calm(ctx)
 		waited := e.raw.Read(func(fd uintptr) bool {
 			n, _, _, from, err = unix.Recvmsg(int(fd), buf, nil, unix.MSG_DONTWAIT)
 			return !errors.Is(err, unix.EAGAIN)

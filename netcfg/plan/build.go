@@ -109,7 +109,7 @@ func (b *builder) disrupt(index int, class Disruption, reason string) {
 	if have, ok := b.touched[index]; !ok || have.class < class {
 		b.touched[index] = bounce{class, reason}
 	}
-	for _, c := range b.now.children[index] {
+	for _, c := range b.now.childrenOf(index) {
 		b.disrupt(c, LinkDown, "its base interface "+b.now.links[index].Name+" goes down for a moment")
 	}
 }

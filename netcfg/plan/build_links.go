@@ -18,9 +18,13 @@ const groupDeleteFrom = 3
 // group where all of it goes, as a group made for the purpose, or one by one.
 func (b *builder) linksOut() {
 	var roots []*state.Link
+	gone := make(map[int]bool, len(b.in.GoneLinks))
+	for _, i := range b.in.GoneLinks {
+		gone[i] = true
+	}
 	for _, i := range b.in.GoneLinks {
 		l := b.now.links[i]
-		if l == nil || slices.Contains(b.in.GoneLinks, l.Parent) {
+		if l == nil || gone[l.Parent] {
 			continue
 		}
 		roots = append(roots, l)
@@ -181,7 +185,7 @@ func (b *builder) lowerMTU() {
 
 func (b *builder) clamped(l Link, have *state.Link) string {
 	var names []string
-	for _, c := range b.now.children[have.Index] {
+	for _, c := range b.now.childrenOf(have.Index) {
 		if child := b.now.links[c]; child.MTU > l.MTU && child.Kind == "vlan" {
 			names = append(names, child.Name)
 		}

@@ -28,6 +28,9 @@ func Project(s state.Snapshot, ops []Op) state.Snapshot {
 type model struct {
 	links    map[int]*state.Link
 	children map[int][]int
+	// orphaned are parents that have lost a child since their list was cleaned: one
+	// pass over it serves for many.
+	orphaned map[int]bool
 	slaves   map[int][]int
 	addrs    map[int][]state.Address
 	routes   map[int][]state.Route
@@ -37,7 +40,7 @@ type model struct {
 }
 
 func newModel(s state.Snapshot) *model {
-	m := &model{links: make(map[int]*state.Link, len(s.Links)), children: map[int][]int{}, slaves: map[int][]int{},
+	m := &model{links: make(map[int]*state.Link, len(s.Links)), children: map[int][]int{}, orphaned: map[int]bool{}, slaves: map[int][]int{},
 		addrs: map[int][]state.Address{}, routes: map[int][]state.Route{}, formerMTU: map[int]int{}}
 	for _, l := range s.Links {
 		m.put(l)
@@ -64,6 +67,15 @@ func (m *model) put(l state.Link) {
 	if l.Master != 0 {
 		m.slaves[l.Master] = append(m.slaves[l.Master], l.Index)
 	}
+}
+
+// childrenOf are the links on a link.
+func (m *model) childrenOf(index int) []int {
+	if m.orphaned[index] {
+		delete(m.orphaned, index)
+		m.children[index] = slices.DeleteFunc(m.children[index], func(i int) bool { return m.links[i] == nil })
+	}
+	return m.children[index]
 }
 
 func (m *model) snapshot() state.Snapshot {
@@ -210,7 +222,7 @@ func (m *model) options(l *state.Link, opts []Option) {
 func (m *model) setMAC(l *state.Link, mac string) {
 	old := l.MAC
 	l.MAC = mac
-	for _, c := range m.children[l.Index] {
+	for _, c := range m.childrenOf(l.Index) {
 		if m.links[c].MAC == old {
 			m.setMAC(m.links[c], mac)
 		}
@@ -229,7 +241,7 @@ func (m *model) setMTU(l *state.Link, mtu int) {
 	if mtu < minIPv6MTU {
 		m.dropIPv6(l.Index)
 	}
-	for _, c := range m.children[l.Index] {
+	for _, c := range m.childrenOf(l.Index) {
 		if m.links[c].MTU > mtu {
 			m.setMTU(m.links[c], mtu)
 		}
@@ -278,7 +290,7 @@ func (m *model) released(l *state.Link) {
 // (vlan_device_event in net/8021q/vlan.c).
 func (m *model) up(l *state.Link) {
 	l.AdminUp = true
-	for _, c := range m.children[l.Index] {
+	for _, c := range m.childrenOf(l.Index) {
 		m.up(m.links[c])
 	}
 }
@@ -289,7 +301,7 @@ func (m *model) down(l *state.Link) {
 	l.AdminUp = false
 	m.dropIPv6(l.Index)
 	delete(m.routes, l.Index)
-	for _, c := range m.children[l.Index] {
+	for _, c := range m.childrenOf(l.Index) {
 		m.down(m.links[c])
 	}
 }
@@ -304,13 +316,13 @@ func (m *model) remove(index int) {
 	if l == nil {
 		return
 	}
-	for _, c := range slices.Clone(m.children[index]) {
+	for _, c := range slices.Clone(m.childrenOf(index)) {
 		m.remove(c)
 	}
 	for _, s := range slices.Clone(m.slaves[index]) {
 		m.setMaster(m.links[s], 0)
 	}
-	m.children[l.Parent] = slices.DeleteFunc(m.children[l.Parent], func(i int) bool { return i == index })
+	m.orphaned[l.Parent] = true
 	m.slaves[l.Master] = slices.DeleteFunc(m.slaves[l.Master], func(i int) bool { return i == index })
 	delete(m.links, index)
 	delete(m.addrs, index)

@@ -210,16 +210,23 @@ func (r *resolver) vlans() {
 }
 
 func (r *resolver) vlanConflicts() {
+	type tag struct{ parent, id int }
+	there := map[tag]*state.Link{}
+	for parent, list := range r.children {
+		for _, c := range list {
+			if c.Kind == "vlan" && !r.doomed[c.Index] {
+				there[tag{parent, c.VLANID}] = c
+			}
+		}
+	}
 	for _, n := range r.nics {
 		w := r.want[n.Name]
 		if w == nil || w.Kind != netcfg.KindVLAN {
 			continue
 		}
-		for _, c := range r.children[w.Parent] {
-			if c.Kind == "vlan" && c.VLANID == w.VLANID && c.Index != w.Index && !r.doomed[c.Index] {
-				r.refuse(netcfg.Exists, netcfg.NicPath(n.Name, "vlan.id"), "vlan-taken", strconv.Itoa(w.VLANID),
-					"VLAN %d on %s is already made by somebody else as %s; remove that first", w.VLANID, n.BaseInterface, c.Name)
-			}
+		if c := there[tag{w.Parent, w.VLANID}]; c != nil && c.Index != w.Index {
+			r.refuse(netcfg.Exists, netcfg.NicPath(n.Name, "vlan.id"), "vlan-taken", strconv.Itoa(w.VLANID),
+				"VLAN %d on %s is already made by somebody else as %s; remove that first", w.VLANID, n.BaseInterface, c.Name)
 		}
 		if p := r.Snapshot.Link(w.Parent); p != nil {
 			r.vlanBase(n, p)
