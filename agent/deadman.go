@@ -19,18 +19,73 @@ import (
 
 const (
 	// grace is what a daemon that lives gets beyond its deadline: it goes back by
-	// itself, and that takes a moment.
-	grace = 3 * time.Second
-	// lockWait is how long the guard waits for the state directory of a daemon that it
-	// has killed.
-	lockWait = 10 * time.Second
+	// itself, and may first wait for the kernel. It is counted by the runtime's clock,
+	// which stands still while the machine sleeps.
+	grace = 10 * time.Second
+	// longestRetry is the longest pause after a way back that failed.
+	longestRetry = time.Minute
 )
+
+// deadman watches one daemon.
+type deadman struct {
+	config Config
+	log    *slog.Logger
+	// parent is the daemon. It lives while its end of the pipe is open; alone is true
+	// once that is closed.
+	parent int
+	alone  bool
+	// deadline is a reading of sinceBoot, 0 for none; late is when it was first seen to
+	// have passed.
+	deadline time.Duration
+	late     time.Time
+	retry    time.Duration
+}
 
 // RunGuard is the dead-man: it reads deadlines (nanoseconds since boot, 0 for none)
 // from in, one a line, and when one passes and the daemon has not gone back, ends
-// the daemon and does what it would do when started again. It returns when there is
-// nothing to watch any more. parent is the daemon's process.
+// the daemon and does what it would do when started again, until that has worked. It
+// returns when there is nothing to watch any more. parent is the daemon's process.
 func RunGuard(ctx context.Context, c Config, in io.Reader, parent int, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d := &deadman{config: c, log: log, parent: parent, retry: time.Second}
+	lines := readDeadlines(ctx, in)
+	for {
+		if d.alone && d.deadline == 0 {
+			return nil
+		}
+		var tick <-chan time.Time
+		if d.deadline != 0 {
+			tick = time.After(max(10*time.Millisecond, min(time.Second, d.deadline-sinceBoot())))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case deadline, ok := <-lines:
+			d.hear(deadline, ok)
+			if !ok {
+				lines = nil
+			}
+			continue
+		case <-tick:
+		}
+		select { // what the daemon has said already comes before any judgement
+		case deadline, ok := <-lines:
+			d.hear(deadline, ok)
+			if !ok {
+				lines = nil
+			}
+			continue
+		default:
+		}
+		if d.due() && d.act(ctx) {
+			return nil
+		}
+	}
+}
+
+// readDeadlines passes the daemon's deadlines on until its end, and closes.
+func readDeadlines(ctx context.Context, in io.Reader) <-chan time.Duration {
 	lines := make(chan time.Duration)
 	go func() {
 		defer close(lines)
@@ -46,40 +101,47 @@ func RunGuard(ctx context.Context, c Config, in io.Reader, parent int, log *slog
 			}
 		}
 	}()
-	var deadline time.Duration
-	alone := false
-	for {
-		var tick <-chan time.Time
-		if deadline != 0 {
-			tick = time.After(min(time.Second, max(0, due(deadline, parent, alone)-sinceBoot())))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case d, ok := <-lines:
-			if !ok {
-				alone, lines = true, nil
-				if deadline == 0 {
-					return nil
-				}
-				continue
-			}
-			deadline = d
-		case <-tick:
-			if sinceBoot() >= due(deadline, parent, alone) {
-				return takeOver(ctx, c, parent, log)
-			}
-		}
+	return lines
+}
+
+func (d *deadman) hear(deadline time.Duration, ok bool) {
+	d.late = time.Time{}
+	if ok {
+		d.deadline = deadline
+	} else {
+		d.alone = true
 	}
 }
 
-// due is when the guard acts: at the deadline when the daemon is dead or stopped,
-// a moment later while it may still do it itself.
-func due(deadline time.Duration, parent int, alone bool) time.Duration {
-	if alone || stopped(parent) {
-		return deadline
+// due is true when the guard has to act: at the deadline when the daemon is dead or
+// stopped, and after the grace while it may still do it itself.
+func (d *deadman) due() bool {
+	if d.deadline == 0 || sinceBoot() < d.deadline {
+		d.late = time.Time{}
+		return false
 	}
-	return deadline + grace
+	if d.alone || stopped(d.parent) {
+		return true
+	}
+	if d.late.IsZero() {
+		d.late = time.Now()
+	}
+	return time.Since(d.late) >= grace
+}
+
+// act takes over, and is true when there is nothing more to do. What does not work,
+// or is not over, is tried again later.
+func (d *deadman) act(ctx context.Context) (done bool) {
+	next, done, err := d.takeOver(ctx)
+	switch {
+	case err != nil:
+		d.log.Error("the way back does not work yet, and is tried again", "error", err)
+		d.deadline = sinceBoot() + d.retry
+		d.retry = min(2*d.retry, longestRetry)
+	case !done:
+		d.deadline = next
+	}
+	return done
 }
 
 // stopped is true of a process that is stopped by a signal.
@@ -93,51 +155,43 @@ func stopped(pid int) bool {
 	return ok && strings.HasPrefix(after, "T")
 }
 
-// takeOver does what a daemon does that is started after the deadline. A daemon
-// other than the one that started this guard has its own, and decides for itself.
-func takeOver(ctx context.Context, c Config, parent int, log *slog.Logger) error {
-	st, err := store.Open(c.StateDir)
+// takeOver does what a daemon does that is started now. It is done when that is
+// over, or when another daemon runs, which has a guard of its own; else it says when
+// to look again.
+func (d *deadman) takeOver(ctx context.Context) (next time.Duration, done bool, err error) {
+	st, err := store.Open(d.config.StateDir)
 	var locked *store.LockedError
 	if errors.As(err, &locked) {
-		if locked.Holder != parent {
-			log.Info("another daemon has taken over", "pid", locked.Holder)
-			return nil
+		if d.alone {
+			d.log.Info("another daemon has taken over", "pid", locked.Holder)
+			return 0, true, nil
 		}
-		log.Error("the agent does not answer its deadline; ending it", "pid", parent)
-		if err := syscall.Kill(parent, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("end the agent that hangs (pid %d): %w", parent, err)
+		// The pipe is open, so that the daemon is there, and nobody else has its number.
+		d.log.Error("the agent does not answer its deadline; ending it", "pid", d.parent)
+		if err := syscall.Kill(d.parent, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return 0, false, fmt.Errorf("end the agent that hangs (pid %d): %w", d.parent, err)
 		}
-		st, err = openWhenFree(ctx, c.StateDir)
+		return sinceBoot() + 10*time.Millisecond, false, nil // until the pipe ends, and with it the lock
 	}
 	if err != nil {
-		return fmt.Errorf("guard: %w", err)
+		return 0, false, err
 	}
-	defer st.Close() //nolint:errcheck // the process ends
+	defer st.Close() //nolint:errcheck // only a lock
 	k, err := kernel.Open(kernel.Options{})
 	if err != nil {
-		return fmt.Errorf("guard: open the kernel: %w", err)
+		return 0, false, fmt.Errorf("open the kernel: %w", err)
 	}
-	defer k.Close() //nolint:errcheck // the process ends
-	a, err := assemble(ctx, c, st, k, nil, log)
+	defer k.Close() //nolint:errcheck // opened anew where it is needed again
+	a, err := assemble(ctx, d.config, st, k, nil, d.log)
 	if err != nil {
-		return fmt.Errorf("guard: %w", err)
+		return 0, false, err
 	}
 	a.engine.Guard = nil // nobody guards the guard
-	return a.engine.Recover(ctx)
-}
-
-// openWhenFree opens the state directory once its lock is free.
-func openWhenFree(ctx context.Context, dir string) (*store.Store, error) {
-	for end := time.Now().Add(lockWait); ; {
-		st, err := store.Open(dir)
-		var locked *store.LockedError
-		if !errors.As(err, &locked) || time.Now().After(end) {
-			return st, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
+	if err := a.engine.Recover(ctx); err != nil {
+		return 0, false, err
 	}
+	if p := a.engine.View().Pending; p != nil {
+		return p.Deadline, false, nil
+	}
+	return 0, true, nil
 }

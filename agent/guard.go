@@ -24,18 +24,23 @@ type guard struct {
 	config Config
 	log    *slog.Logger
 
-	mu    sync.Mutex
-	cmd   *exec.Cmd
-	pipe  io.WriteCloser
-	ended chan struct{}
+	mu       sync.Mutex
+	cmd      *exec.Cmd
+	pipe     io.WriteCloser
+	deadline time.Duration // 0 for none
+	closed   chan struct{}
+	waiters  sync.WaitGroup
 }
 
-func newGuard(c Config, log *slog.Logger) *guard { return &guard{config: c, log: log} }
+func newGuard(c Config, log *slog.Logger) *guard {
+	return &guard{config: c, log: log, closed: make(chan struct{})}
+}
 
 // Arm sets or moves the deadline.
 func (g *guard) Arm(deadline time.Duration) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.deadline = deadline
 	if err := g.send(deadline); err == nil {
 		return nil
 	}
@@ -49,6 +54,7 @@ func (g *guard) Arm(deadline time.Duration) error {
 func (g *guard) Disarm() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.deadline = 0
 	if g.pipe != nil {
 		_ = g.send(0)
 	}
@@ -80,12 +86,38 @@ func (g *guard) start() error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
-	g.cmd, g.pipe, g.ended = cmd, pipe, make(chan struct{})
-	go func(ended chan struct{}) {
-		defer close(ended)
-		_ = cmd.Wait() // Arm finds out by the pipe
-	}(g.ended)
+	g.cmd, g.pipe = cmd, pipe
+	g.waiters.Go(func() {
+		err := cmd.Wait()
+		g.replace(cmd, err)
+	})
 	return nil
+}
+
+// replace starts another guard when one has ended that still had something to watch.
+func (g *guard) replace(cmd *exec.Cmd, why error) {
+	g.mu.Lock()
+	current := g.cmd == cmd && g.deadline != 0
+	g.mu.Unlock()
+	if !current {
+		return
+	}
+	select {
+	case <-g.closed:
+		return
+	case <-time.After(time.Second):
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.cmd != cmd || g.deadline == 0 {
+		return
+	}
+	g.log.Error("the guard has ended while it was needed; starting another", "error", why)
+	if err := g.start(); err != nil {
+		g.log.Error(err.Error())
+		return
+	}
+	_ = g.send(g.deadline)
 }
 
 // stop lets a guard go: one that is not armed ends by itself when its pipe does.
@@ -99,7 +131,12 @@ func (g *guard) stop() {
 // close ends the guard's watch at the daemon's orderly end, unless a change waits to
 // be confirmed: then it goes on without the daemon.
 func (g *guard) close() {
+	close(g.closed)
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	armed := g.deadline != 0
 	g.stop()
+	g.mu.Unlock()
+	if !armed { // an armed one outlives us
+		g.waiters.Wait()
+	}
 }

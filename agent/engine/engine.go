@@ -160,7 +160,7 @@ const settle = 100 * time.Millisecond
 // when something waits no more the host is brought to its configuration. It is false
 // when that was tried in vain.
 func (e *Engine) meetNICs(ctx context.Context) bool {
-	if e.writable() != nil {
+	if e.writable() != nil || e.window != nil && e.overdue() {
 		return true
 	}
 	target := converge.Target{Config: e.running, Memory: e.memory, Lenient: true}
@@ -208,7 +208,11 @@ func (e *Engine) remember(rep converge.Report) {
 	}
 }
 
+// degrade makes an error known that stops nothing; nil is none.
 func (e *Engine) degrade(err error) {
+	if err == nil {
+		return
+	}
 	e.Log.Error(err.Error())
 	for _, d := range e.degraded {
 		if d == err.Error() {

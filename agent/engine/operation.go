@@ -165,6 +165,12 @@ func (o *operations) begin(r Request) (t *tracked, fresh bool, err error) {
 	return t, true, nil
 }
 
+func (o *operations) drop(t *tracked) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list = slices.DeleteFunc(o.list, func(have *tracked) bool { return have == t })
+}
+
 // Do runs an operation, or joins the one of the same id, and follows it until it
 // has ended or ctx has. The operation goes on either way. progress may be nil. The
 // error is netcfg.Problems or *Error for a refused operation, ctx's when the
@@ -178,6 +184,7 @@ func (e *Engine) Do(ctx context.Context, r Request, progress func(Step)) (Operat
 		select {
 		case e.requests <- func() { t.finish(e.perform(context.WithoutCancel(ctx), t)) }:
 		case <-ctx.Done():
+			e.ops.drop(t) // it has not begun: the id is free again
 			t.finish(Operation{ID: t.op.ID, Kind: r.Kind, State: Refused, Started: t.op.Started, Err: ctx.Err()})
 		case <-e.stopped:
 			t.finish(Operation{ID: t.op.ID, Kind: r.Kind, State: Refused, Started: t.op.Started, Err: errStopped})

@@ -24,6 +24,7 @@ func (e *Engine) perform(ctx context.Context, t *tracked) Operation {
 		e.revert(ctx, t, &op)
 		return op
 	case e.window != nil: // a commit that confirms
+		e.arm(max(e.window.journal.Deadline, e.Clock()+applyLimit))
 		err = e.store(t, &op)
 	default:
 		err = e.advance(ctx, t, &op)
@@ -51,6 +52,10 @@ func (e *Engine) allowed(r Request) error {
 			return err
 		}
 	}
+	if r.StagedRevision != nil && *r.StagedRevision != e.stagedRevision {
+		return &Error{Kind: Stale, Rule: "stale-revision",
+			Message: fmt.Sprintf("the candidate is at revision %d, not at %d: somebody else has edited it; look at it again (agentctl diff)", e.stagedRevision, *r.StagedRevision)}
+	}
 	if err := e.writable(); err != nil {
 		return err
 	}
@@ -69,10 +74,6 @@ func (e *Engine) advance(ctx context.Context, t *tracked, op *Operation) error {
 
 // target is the configuration that the request asks for.
 func (e *Engine) target(r Request) (netcfg.Config, error) {
-	if r.StagedRevision != nil && *r.StagedRevision != e.stagedRevision {
-		return netcfg.Config{}, &Error{Kind: Stale, Rule: "stale-revision",
-			Message: fmt.Sprintf("the candidate is at revision %d, not at %d: somebody else has edited it; look at it again (agentctl diff)", e.stagedRevision, *r.StagedRevision)}
-	}
 	switch {
 	case r.Kind != Rollback:
 		return e.staged, nil
@@ -155,27 +156,39 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 		op.Revision = e.committedRevision
 		t.step("storing", "revision %d", op.Revision)
 	}
-	if t.request.RevertAfter == 0 { // else the journal goes on
-		e.serial = journal.Serial
+	if changed && t.request.RevertAfter > 0 {
+		return e.concludeWindow(ctx, t, op, rep, journal)
 	}
-	e.settle(rep, journal.Next)
-	switch {
-	case changed && t.request.RevertAfter > 0:
-		op.Window = t.request.RevertAfter
-		if err := e.openWindow(journal, op.Window); err != nil {
-			return e.undo(ctx, t, op, rep, journal, err)
-		}
-	case rep.Wrote:
-		if err := e.closeWindow(); err != nil {
-			e.degrade(err)
-		}
+	e.serial = journal.Serial
+	notRunning := e.settle(rep, journal.Next)
+	if !rep.Wrote {
+		return notRunning
 	}
+	notJournal := e.closeWindow()
+	if notRunning != nil && notJournal != nil && op.Revision == 0 {
+		// Nothing on disk says that this has happened: a restart would take it back.
+		return e.undo(ctx, t, op, rep, journal, notRunning)
+	}
+	e.degrade(errors.Join(notRunning, notJournal))
+	return nil
+}
+
+// concludeWindow keeps the journal open, for the change to be confirmed.
+func (e *Engine) concludeWindow(ctx context.Context, t *tracked, op *Operation, rep converge.Report, journal journalRecord) error {
+	if !rep.Wrote { // begin was not called
+		journal.Memory, journal.Before = e.memory.Union(rep.Intent.Memory), e.foreign(rep.After)
+	}
+	if err := e.openWindow(journal, t.request.RevertAfter); err != nil {
+		return e.undo(ctx, t, op, rep, journal, err)
+	}
+	op.Window = t.request.RevertAfter
+	e.degrade(e.settle(rep, journal.Next))
 	return nil
 }
 
 // settle makes next the running configuration. The candidate of a rollback is
-// discarded.
-func (e *Engine) settle(rep converge.Report, next netcfg.Config) {
+// discarded. The error is that what is running is not noted on disk.
+func (e *Engine) settle(rep converge.Report, next netcfg.Config) error {
 	changed := rep.Wrote || !netcfg.Equal(next, e.running)
 	e.running = next
 	e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
@@ -185,11 +198,9 @@ func (e *Engine) settle(rep converge.Report, next netcfg.Config) {
 		}
 	}
 	if !changed {
-		return
+		return nil
 	}
-	if err := e.saveRunning(); err != nil {
-		e.degrade(err)
-	}
+	return e.saveRunning()
 }
 
 // undo converges back to the previous configuration. Nothing is undone when
@@ -203,7 +214,7 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 		Progress: e.progress(t, "rolling-back")})
 	if err != nil {
 		op.State, op.Remaining = Incomplete, back.Drift
-		e.window = &window{journal: journal, retry: time.Second}
+		e.window = &window{journal: journal, retry: time.Second, reverting: true}
 		e.window.journal.Deadline = e.Clock() + e.window.retry
 		e.degrade(fmt.Errorf("operation %s could not be undone, and it is tried again: %w", op.ID, err))
 		return errors.Join(cause, fmt.Errorf("and the way back failed: %w", err))
@@ -233,10 +244,9 @@ func (e *Engine) store(t *tracked, op *Operation) error {
 	if e.window != nil {
 		e.serial = e.window.journal.Serial
 	}
-	if err := e.closeWindow(); err != nil {
-		return err
-	}
-	return e.saveRunning()
+	// What is stored is confirmed, whatever else cannot be written.
+	e.degrade(errors.Join(e.closeWindow(), e.saveRunning()))
+	return nil
 }
 
 // describe is a phase in a few words: the first operation and how many follow.

@@ -43,6 +43,12 @@ type start struct {
 // memory only the identity of hardware outlives a boot.
 func decide(f found, bootID string, now time.Duration) start {
 	j, r := f.live(bootID)
+	if j != nil && r != nil {
+		// What came up while the change waited is only in the other record.
+		both := *j
+		both.Memory = j.Memory.Union(r.Memory)
+		j = &both
+	}
 	switch {
 	case j != nil && f.committedRevision > j.Revision:
 		return start{config: f.committed, memory: j.Memory, reason: "a commit was stored, and cut off after that; going on with it"}
@@ -52,6 +58,9 @@ func decide(f found, bootID string, now time.Duration) start {
 		return start{config: f.committed, memory: j.Memory, before: &j.Before, journal: j, lapsed: j.ID, reason: "a change was not confirmed in time; going back to what is committed"}
 	case j != nil:
 		return start{config: j.Next, memory: j.Memory, journal: j, resume: true, reason: "a change waits to be confirmed; keeping it until its deadline"}
+	}
+	if r != nil && f.committedRevision > r.Revision {
+		return start{config: f.committed, memory: r.Memory, reason: "a commit was stored, and cut off after that; going on with it"}
 	}
 	if r != nil {
 		return start{config: r.Config, memory: r.Memory, reason: "going on with what was running"}
@@ -111,6 +120,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	if known {
 		e.converge(ctx, s)
 	}
+	e.publish()
 	return nil
 }
 
@@ -147,9 +157,20 @@ func (e *Engine) converge(ctx context.Context, s start) {
 		e.degrade(err)
 		return
 	}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee})
+	if s.journal != nil {
+		e.arm(e.Clock() + applyLimit)
+	}
+	if s.lapsed != "" {
+		e.lapse(s.lapsed)
+	}
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee,
+		Progress: func(plan.Phase) {
+			if s.journal != nil {
+				e.arm(e.Clock() + applyLimit)
+			}
+		}})
 	if s.journal != nil && (s.resume || err != nil) {
-		e.window = &window{journal: *s.journal, retry: time.Second}
+		e.window = &window{journal: *s.journal, retry: time.Second, reverting: !s.resume}
 		if !s.resume {
 			e.window.journal.Deadline = e.Clock() + e.window.retry
 		}
@@ -163,14 +184,9 @@ func (e *Engine) converge(ctx context.Context, s start) {
 	if s.journal != nil && !s.resume {
 		e.serial = s.journal.Serial
 	}
-	if s.lapsed != "" {
-		e.lapse(s.lapsed)
-	}
 	e.remember(rep)
 	if e.window == nil {
-		if err := e.finishJournal(); err != nil {
-			e.degrade(err)
-		}
+		e.degrade(e.closeWindow())
 	}
 	e.Log.Info("the host is as configured", "operations", len(rep.Plan.Ops()), "waiting", len(e.waiting))
 }

@@ -44,12 +44,12 @@ func TestDecide(t *testing.T) {
 		{name: "same boot", running: run("now"), want: running, owns: true},
 		{name: "another boot: running is lost", running: run("then"), want: committed},
 		{name: "same boot, a finished journal", running: run("now"), journal: &journalRecord{BootID: "now", Previous: previous}, want: running, owns: true},
-		{name: "same boot, cut off in the middle", running: run("now"), journal: pending("now"), want: previous, before: true},
+		{name: "same boot, cut off in the middle", running: run("now"), journal: pending("now"), want: previous, before: true, owns: true},
 		{name: "another boot, cut off in the middle", running: run("then"), journal: pending("then"), want: committed},
 		{name: "cut off in the first operation ever", journal: pending("now"), want: previous, before: true},
 		{name: "cut off after its commit was stored", running: run("now"), journal: stored("now"), revision: 4, want: committed, owns: true},
-		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true},
-		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, lapsed: true},
+		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true, owns: true},
+		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, lapsed: true, owns: true},
 		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed, lapsed: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

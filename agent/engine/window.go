@@ -42,6 +42,8 @@ type Pending struct {
 // confirms it.
 type window struct {
 	journal journalRecord
+	// reverting is true once the way back has begun: nothing can confirm it any more.
+	reverting bool
 	// retry is how long to wait after a way back that failed.
 	retry time.Duration
 }
@@ -64,14 +66,19 @@ func (e *Engine) openWindow(journal journalRecord, length time.Duration) error {
 	return nil
 }
 
-// closeWindow journals that there is nothing to go back from.
+// overdue is true of a change that is on its way back, or ought to be.
+func (e *Engine) overdue() bool {
+	w := e.window
+	return w.reverting || !w.journal.Confirming || e.Clock() >= w.journal.Deadline
+}
+
+// closeWindow is called when the host is where it ought to be: nobody waits for
+// anything any more, and the journal says so. One that cannot be written leads, at
+// the next start, to where the host is already.
 func (e *Engine) closeWindow() error {
-	if err := e.finishJournal(); err != nil {
-		return err
-	}
 	e.window = nil
 	e.disarm()
-	return nil
+	return e.finishJournal()
 }
 
 func (e *Engine) arm(deadline time.Duration) {
@@ -116,6 +123,8 @@ func (e *Engine) watchWindow(ctx context.Context) {
 // longer and longer pauses, and shows meanwhile.
 func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	w, writes := e.window, e.Kernel.Writes()
+	e.arm(e.Clock() + applyLimit)
+	e.turnBack(w)
 	target := e.committed
 	if !w.journal.Confirming {
 		target = w.journal.Previous // an undo that failed
@@ -138,8 +147,23 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 		e.lapse(w.journal.ID)
 	}
 	e.serial = w.journal.Serial
-	e.settle(rep, target)
+	if err := e.settle(rep, target); err != nil {
+		e.degrade(err)
+	}
 	if err := e.closeWindow(); err != nil {
+		e.degrade(err)
+	}
+}
+
+// turnBack notes on disk that a window is over, before the way back begins: a restart
+// in the middle must not go on waiting.
+func (e *Engine) turnBack(w *window) {
+	w.reverting = true
+	if !w.journal.Confirming || w.journal.Deadline <= e.Clock() {
+		return
+	}
+	w.journal.Deadline = e.Clock()
+	if err := e.saveJournal(w.journal); err != nil {
 		e.degrade(err)
 	}
 }
@@ -177,9 +201,9 @@ func (e *Engine) confirmable(r Request) error {
 		}
 		return nil
 	}
-	if !e.window.journal.Confirming && r.Kind != Rollback {
+	if e.overdue() && r.Kind != Rollback {
 		return &Error{Kind: Precondition, Rule: "rollback-incomplete",
-			Message: fmt.Sprintf("operation %s could not be undone yet, which is tried again; agentctl status says what is left, agentctl rollback tries at once", e.window.journal.ID)}
+			Message: fmt.Sprintf("the change of operation %s is on its way back, which is tried until it is done: agentctl status says what is left, agentctl rollback tries at once", e.window.journal.ID)}
 	}
 	back := r.Kind == Rollback && (r.Revision == nil || *r.Revision == e.committedRevision)
 	if r.Kind == Commit && netcfg.Equal(e.staged, e.running) || back {
@@ -200,6 +224,8 @@ func (e *Engine) ExtendDeadline(ctx context.Context, id string, length time.Dura
 		switch {
 		case e.window == nil:
 			err = &Error{Kind: Precondition, Rule: "nothing-pending", Message: "no change waits to be confirmed"}
+		case e.overdue():
+			err = &Error{Kind: Precondition, Rule: "nothing-pending", Message: "the change is on its way back: nothing can confirm it any more"}
 		case id != "" && id != e.window.journal.ID:
 			err = &Error{Kind: Misused, Rule: "operation-id", Message: fmt.Sprintf("the change that waits is that of operation %s, not of %s", e.window.journal.ID, id)}
 		default:

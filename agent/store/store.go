@@ -275,7 +275,11 @@ func (s *Store) PutRevision(n int64, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode revision %d: %w", n, err)
 	}
-	return s.write(revisionName(n), data)
+	if err := s.write(revisionName(n), data); err != nil {
+		// It must not turn up after its commit has been refused.
+		return errors.Join(err, s.DropRevision(n))
+	}
+	return nil
 }
 
 // GetRevision reads a numbered revision into v; fs.ErrNotExist when there is none.

@@ -22,6 +22,8 @@ const (
 )
 
 func main() {
+	// A log that nobody reads any more is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// Whoever asks twice does not want to wait.
 	context.AfterFunc(ctx, stop)
