@@ -158,6 +158,10 @@ host_nics:
     bonding: {options: {mode: active-backup}, slaves: [eth0, eth1]}
     ip: {address: 192.0.2.1, netmask: 24}
 `)
+	// The kernel's own work is over when both slaves and the bond are up.
+	for end := time.Now().Add(10 * time.Second); strings.Count(r.ns.IP(t, "-d", "link"), " state UP ") < 3 && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
 	before := r.ns.IP(t, "-d", "address") + r.ns.IP(t, "route")
 	if err := stop(); err != nil {
 		t.Fatalf("stop: %v", err)

@@ -106,11 +106,11 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	}
 	op.Warnings = warnings
 	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Revision: e.committedRevision, Previous: e.running, Next: next}
-	old := []netcfg.Config{e.running}
+	old, memory := []netcfg.Config{e.running}, e.memory
 	if op.Kind == Rollback {
-		old = append(old, next)
+		old, memory = append(old, next), e.memory.AsFound()
 	}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: e.memory, Known: known(old...),
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: memory, Known: known(old...),
 		Begin: func(intent plan.Intent, p plan.Plan, before snapshot) error {
 			t.step("planning", "%d operations", len(p.Ops()))
 			journal.Memory, journal.Before = e.memory.Union(intent.Memory), e.foreign(before)

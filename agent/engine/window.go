@@ -131,7 +131,7 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	}
 	t.step("rolling-back", "the change of operation %s", w.journal.ID)
 	e.Log.Warn("going back from a change", "operation", w.journal.ID, "asked_by", t.request.Author)
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory), Lenient: true,
+	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory).AsFound(), Lenient: true,
 		Before: &w.journal.Before, Progress: e.progress(t, "rolling-back")})
 	op.Writes = e.Kernel.Writes() - writes
 	if err != nil {

@@ -36,6 +36,9 @@ The operation goes on when agentctl is interrupted or loses its connection.` +
 		GroupID: groupAct,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRevertAfter(cmd, o.revertAfter); err != nil {
+				return err
+			}
 			return runApply(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -45,6 +48,15 @@ The operation goes on when agentctl is interrupted or loses its connection.` +
 
 func revertAfterFlag(cmd *cobra.Command, to *time.Duration) {
 	cmd.Flags().DurationVar(to, "revert-after", 0, "go back to what is committed unless agentctl commit confirms within this time (2m, 90s)")
+}
+
+// checkRevertAfter refuses a time that is given and is none: whoever gives one counts
+// on it.
+func checkRevertAfter(cmd *cobra.Command, length time.Duration) error {
+	if cmd.Flags().Changed("revert-after") && length <= 0 {
+		return &usageError{what: fmt.Sprintf("--revert-after %s is no time to confirm in: give from 1s to 24h", length), command: cmd}
+	}
+	return nil
 }
 
 // window adds to the options how long a change waits to be confirmed.

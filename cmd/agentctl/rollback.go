@@ -36,6 +36,9 @@ forgotten. Like an apply it is not stored until a commit.` +
 				}
 				o.revision = &revision
 			}
+			if err := checkRevertAfter(cmd, o.revertAfter); err != nil {
+				return err
+			}
 			return runRollback(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

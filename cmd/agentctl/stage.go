@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
@@ -76,6 +78,10 @@ func runStage(ctx context.Context, o stageOptions, out, errOut io.Writer) error 
 	name, content, err := readDocument(o.files[0], o.in)
 	if err != nil {
 		return err
+	}
+	if o.replace && len(bytes.TrimSpace(content)) == 0 {
+		// The output of a pipe that failed must not take everything away.
+		return &agentError{code: codes.InvalidArgument, what: name + " is empty, and would replace the whole candidate", next: "to take everything away, stage {}"}
 	}
 	c, err := o.connect()
 	if err != nil {

@@ -128,7 +128,7 @@ func (b *builder) downs() {
 	wanted := map[int]bool{}
 	for _, l := range b.in.Links {
 		wanted[l.Index] = true
-		if have := b.now.links[l.Index]; have != nil && !l.Up && have.AdminUp && l.Master == 0 {
+		if have := b.now.links[l.Index]; have != nil && !l.Up && have.AdminUp && !l.NoAddresses {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, Up: no(), Why: "was down when it was found"})
 		}
 	}

@@ -63,7 +63,7 @@ func (b *builder) lastPrimary(bond Link, have *state.Link) {
 func (b *builder) basesUp() {
 	for _, l := range b.in.Links {
 		have := b.now.links[l.Index]
-		if have != nil && !isVLAN(l) && l.Up && !have.AdminUp && l.Master == 0 {
+		if have != nil && !isVLAN(l) && l.Up && !have.AdminUp && !l.NoAddresses {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, Up: yes()})
 		}
 	}

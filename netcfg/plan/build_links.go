@@ -217,13 +217,13 @@ func (b *builder) bonds() {
 func (b *builder) nics() {
 	for _, l := range b.in.Links {
 		have := b.now.links[l.Index]
-		if have == nil || l.Kind != netcfg.KindNIC || l.Master != 0 && have.Master != 0 {
+		if have == nil || l.Kind != netcfg.KindNIC || l.NoAddresses && have.Master != 0 {
 			continue
 		}
 		if l.MAC != "" && l.MAC != have.MAC {
 			b.setMAC(l, have)
 		}
-		if l.Master == 0 && l.MTU > have.MTU {
+		if !l.NoAddresses && l.MTU > have.MTU {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, MTU: l.MTU})
 		}
 	}

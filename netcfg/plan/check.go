@@ -66,7 +66,7 @@ func (c *checker) link(w *Link) {
 	if w.Kind != netcfg.KindNIC {
 		c.differ(w.Name, "kind", string(w.Kind), l.Kind)
 	}
-	c.differ(w.Name, "admin_state", upDown(w.Up || w.Master != 0), upDown(l.AdminUp))
+	c.differ(w.Name, "admin_state", upDown(w.Up || w.NoAddresses), upDown(l.AdminUp))
 	if w.MTU != 0 {
 		c.differ(w.Name, "mtu", itoa(w.MTU), itoa(l.MTU))
 	}
@@ -74,7 +74,7 @@ func (c *checker) link(w *Link) {
 		c.differ(w.Name, "mac.address", w.MAC, l.MAC)
 	}
 	if !w.AnyMaster {
-		c.differ(w.Name, "master", c.names[w.Master], c.nameOf(l.Master))
+		c.differ(w.Name, "master", c.wantedName(w.Master), c.nameOf(l.Master))
 	}
 	if w.Kind == netcfg.KindVLAN {
 		c.differ(w.Name, "base_interface", c.wantedName(w.Parent), c.nameOf(l.Parent))

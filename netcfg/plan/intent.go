@@ -217,6 +217,18 @@ func (m Memory) Union(later Memory) Memory {
 	return u
 }
 
+// AsFound is the memory for a rollback: what was adopted is to be left as it was
+// found, where removing it in a document would delete it.
+func (m Memory) AsFound() Memory {
+	out := m
+	out.Baseline = make(map[string]Baseline, len(m.Baseline))
+	for name, b := range m.Baseline {
+		b.Fresh = true
+		out.Baseline[name] = b
+	}
+	return out
+}
+
 // Settled is the memory after an operation has succeeded: only what the intent
 // still speaks of is remembered, and no baseline is fresh any more.
 func (i *Intent) Settled() Memory {

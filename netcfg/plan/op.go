@@ -110,11 +110,11 @@ func (o Op) String() string {
 	case AddrDel:
 		return "ip addr del " + o.Address.Prefix.String() + " dev " + o.Name
 	case RouteAdd:
-		return "ip route add " + routeWords(o.Route, o.Name)
+		return routeWords("add", o.Route, o.Name)
 	case RouteReplace:
-		return "ip route replace " + routeWords(o.Route, o.Name)
+		return routeWords("replace", o.Route, o.Name)
 	case RouteDel:
-		return "ip route del " + routeWords(o.Route, o.Name)
+		return routeWords("del", o.Route, o.Name)
 	}
 	return fmt.Sprintf("unknown action %d", int(o.Action))
 }
@@ -179,13 +179,27 @@ func (o Op) attributeWords() []string {
 func (o Op) optionWords() []string {
 	var w []string
 	for _, opt := range o.Options {
-		value := opt.Value
+		name, value := iprouteWords(opt)
 		if value == "" {
 			value = `""`
 		}
-		w = append(w, opt.Name, value)
+		w = append(w, name, value)
 	}
 	return w
+}
+
+// iprouteWords are the option as iproute2 takes it, which has its own names for some
+// and numbers for switches (ip/iplink_bond.c).
+func iprouteWords(o Option) (name, value string) {
+	switch o.Name {
+	case "peer_notif_delay":
+		return "peer_notify_delay", o.Value
+	case "arp_missed_max":
+		return "missed_max", o.Value
+	case "use_carrier", "all_slaves_active", "tlb_dynamic_lb":
+		return o.Name, map[string]string{"off": "0", "on": "1"}[o.Value]
+	}
+	return o.Name, o.Value
 }
 
 func abbreviate(names []string) string {
@@ -203,15 +217,16 @@ func addressWords(a state.Address) string {
 	return w
 }
 
-func routeWords(r state.Route, link string) string {
+func routeWords(verb string, r state.Route, link string) string {
 	dst := r.Dst.String()
 	if r.Dst.Bits() == 0 {
 		dst = "default"
 	}
-	if r.Dst.IsValid() && r.Dst.Addr().Is6() && !r.Gateway.IsValid() || r.Gateway.Is6() {
-		dst = "-6 " + dst
+	ip := "ip route"
+	if r.Dst.Addr().Is6() || r.Gateway.Is6() {
+		ip = "ip -6 route"
 	}
-	w := []string{dst}
+	w := []string{ip, verb, dst}
 	add := func(cond bool, words ...string) {
 		if cond {
 			w = append(w, words...)

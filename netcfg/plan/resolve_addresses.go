@@ -60,7 +60,7 @@ func (r *resolver) giveBack() {
 		if w == nil || w.NoAddresses {
 			continue
 		}
-		if w.Restored {
+		if w.Restored || b.Fresh {
 			b.Addresses = slices.Concat(b.Addresses, b.Adopted)
 			b.Routes = slices.Concat(b.Routes, b.AdoptedRoutes)
 		}
@@ -248,7 +248,7 @@ func (r *resolver) restoreLink(name string, b Baseline, l *state.Link) {
 	if w.Master == 0 && l.Master != 0 && r.ownedKind(r.Snapshot.Name(l.Master)) == "" {
 		w.AnyMaster = true
 	}
-	if w.Master != 0 {
+	if w.NoAddresses { // a bond gives its slaves both
 		w.MAC, w.MTU = "", 0
 	}
 	r.want[name] = w
