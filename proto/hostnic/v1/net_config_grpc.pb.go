@@ -45,12 +45,12 @@ const (
 // Errors carry details: google.rpc.BadRequest with the path of each wrong field,
 // and google.rpc.ErrorInfo with the rule as reason and domain "hostnic".
 // INVALID_ARGUMENT: the document is wrong. FAILED_PRECONDITION: right, but not in
-// this state of the host. ABORTED: the revision named is stale, look and try
-// again; or the kernel refused and the host is back as it was. ALREADY_EXISTS: a
-// name is taken by somebody else. NOT_FOUND: no such NIC or revision.
-// UNIMPLEMENTED: this kernel or this version cannot do it. RESOURCE_EXHAUSTED:
-// the disk is full, or a limit is reached. DATA_LOSS: a rollback could not be
-// completed; what is left is listed. UNAVAILABLE: try again later.
+// this state of the host. ABORTED: the revision named is stale, look and try again.
+// ALREADY_EXISTS: a name is taken by somebody else. NOT_FOUND: no such NIC or
+// revision. UNIMPLEMENTED: this kernel or this version cannot do it.
+// RESOURCE_EXHAUSTED: the disk is full, or a limit is reached. UNAVAILABLE: try
+// again later. An operation that was taken back, or could not be, is no error of the
+// call: the state of its Operation says so.
 type NetConfigServiceClient interface {
 	// GetConfig returns one of the configurations.
 	GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error)
@@ -262,12 +262,12 @@ func (c *netConfigServiceClient) GetStatus(ctx context.Context, in *GetStatusReq
 // Errors carry details: google.rpc.BadRequest with the path of each wrong field,
 // and google.rpc.ErrorInfo with the rule as reason and domain "hostnic".
 // INVALID_ARGUMENT: the document is wrong. FAILED_PRECONDITION: right, but not in
-// this state of the host. ABORTED: the revision named is stale, look and try
-// again; or the kernel refused and the host is back as it was. ALREADY_EXISTS: a
-// name is taken by somebody else. NOT_FOUND: no such NIC or revision.
-// UNIMPLEMENTED: this kernel or this version cannot do it. RESOURCE_EXHAUSTED:
-// the disk is full, or a limit is reached. DATA_LOSS: a rollback could not be
-// completed; what is left is listed. UNAVAILABLE: try again later.
+// this state of the host. ABORTED: the revision named is stale, look and try again.
+// ALREADY_EXISTS: a name is taken by somebody else. NOT_FOUND: no such NIC or
+// revision. UNIMPLEMENTED: this kernel or this version cannot do it.
+// RESOURCE_EXHAUSTED: the disk is full, or a limit is reached. UNAVAILABLE: try
+// again later. An operation that was taken back, or could not be, is no error of the
+// call: the state of its Operation says so.
 type NetConfigServiceServer interface {
 	// GetConfig returns one of the configurations.
 	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
