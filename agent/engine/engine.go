@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -72,7 +73,7 @@ type Engine struct {
 	memory                     plan.Memory
 	serial                     int64 // of the last journal that is over
 	waiting                    []plan.Waiting
-	degraded                   []string
+	degraded, passing          []string
 	readOnly                   string
 	window                     *window
 	lapsed                     string // id of the operation whose window has lapsed
@@ -208,18 +209,36 @@ func (e *Engine) remember(rep converge.Report) {
 	}
 }
 
-// degrade makes an error known that stops nothing; nil is none.
+// degrade makes an error known that stops nothing; nil is none. One that the disk
+// had is over with the next operation that gets to its end.
 func (e *Engine) degrade(err error) {
+	var storage *Error
+	e.degradeUntil(err, errors.As(err, &storage) && (storage.Kind == Full || storage.Kind == Storage))
+}
+
+// degradeUntil is degrade for what may pass.
+func (e *Engine) degradeUntil(err error, passes bool) {
 	if err == nil {
 		return
 	}
 	e.Log.Error(err.Error())
-	for _, d := range e.degraded {
-		if d == err.Error() {
-			return
-		}
+	if slices.Contains(e.degraded, err.Error()) {
+		return
 	}
 	e.degraded = append(e.degraded, err.Error())
+	if passes {
+		e.passing = append(e.passing, err.Error())
+	}
+}
+
+// pass forgets what was wrong only until an operation gets to its end.
+func (e *Engine) pass() {
+	if len(e.passing) == 0 {
+		return
+	}
+	// Published views hold the old list.
+	e.degraded = slices.DeleteFunc(slices.Clone(e.degraded), func(d string) bool { return slices.Contains(e.passing, d) })
+	e.passing = nil
 }
 
 func (e *Engine) publish() {

@@ -159,6 +159,7 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 	if changed && t.request.RevertAfter > 0 {
 		return e.concludeWindow(ctx, t, op, rep, journal)
 	}
+	e.pass()
 	e.serial = journal.Serial
 	notRunning := e.settle(rep, journal.Next)
 	if !rep.Wrote {
@@ -216,7 +217,7 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 		op.State, op.Remaining = Incomplete, back.Drift
 		e.window = &window{journal: journal, retry: time.Second, reverting: true}
 		e.window.journal.Deadline = e.Clock() + e.window.retry
-		e.degrade(fmt.Errorf("operation %s could not be undone, and it is tried again: %w", op.ID, err))
+		e.degradeUntil(fmt.Errorf("operation %s could not be undone, and it is tried again: %w", op.ID, err), true)
 		return errors.Join(cause, fmt.Errorf("and the way back failed: %w", err))
 	}
 	op.State, e.serial = RolledBack, journal.Serial

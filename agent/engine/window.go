@@ -139,9 +139,10 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 		w.journal.Deadline = e.Clock() + w.retry
 		w.retry = min(2*w.retry, time.Minute)
 		e.arm(w.journal.Deadline)
-		e.degrade(fmt.Errorf("the change of operation %s could not be taken back, and is tried again: %w", w.journal.ID, err))
+		e.degradeUntil(fmt.Errorf("the change of operation %s could not be taken back, and is tried again: %w", w.journal.ID, err), true)
 		return
 	}
+	e.pass()
 	op.State, op.Disrupted, op.Waiting = Done, rep.Plan.Forecast, rep.Intent.Waiting
 	if t.request.Kind == Revert && w.journal.Confirming {
 		e.lapse(w.journal.ID)

@@ -121,7 +121,9 @@ func (x xmlReader) parts(e element, path string, fields map[string]string) node 
 	path = join(path, e.name)
 	part := func(name, value string, from element) {
 		to, known := fields[name]
-		if to != "" {
+		// oVirt's engine writes the unspecified address where there is no gateway.
+		none := name == "gateway" && slices.Contains([]string{"::", "0.0.0.0"}, strings.TrimSpace(value))
+		if to != "" && !none {
 			n.addText(to, value, from)
 		}
 		if !known && name != "href" && name != "rel" {
