@@ -103,7 +103,7 @@ func (e *Engine) saveRunning() error {
 
 // finishJournal notes that nothing is under way.
 func (e *Engine) finishJournal() error {
-	return e.saveJournal(journalRecord{Serial: e.serial, BootID: e.BootID, Next: e.running, Memory: e.memory})
+	return e.saveJournal(journalRecord{Serial: e.serial, BootID: e.BootID, Revision: e.committedRevision, Next: e.running, Memory: e.memory})
 }
 
 func (e *Engine) saveJournal(j journalRecord) error {

@@ -59,9 +59,6 @@ func decide(f found, bootID string, now time.Duration) start {
 	case j != nil:
 		return start{config: j.Next, memory: j.Memory, journal: j, resume: true, reason: "a change waits to be confirmed; keeping it until its deadline"}
 	}
-	if r != nil && f.committedRevision > r.Revision {
-		return start{config: f.committed, memory: r.Memory, reason: "a commit was stored, and cut off after that; going on with it"}
-	}
 	if r != nil {
 		return start{config: r.Config, memory: r.Memory, reason: "going on with what was running"}
 	}
@@ -92,7 +89,7 @@ func (f found) live(bootID string) (*journalRecord, *runningRecord) {
 	case j.Pending && (j.Serial == 0 || r == nil || r.Serial < j.Serial):
 		return j, r
 	case !j.Pending && j.Serial != 0 && (r == nil || r.Serial < j.Serial):
-		return nil, &runningRecord{BootID: bootID, Config: j.Next, Memory: j.Memory, Serial: j.Serial}
+		return nil, &runningRecord{BootID: bootID, Config: j.Next, Revision: j.Revision, Memory: j.Memory, Serial: j.Serial}
 	}
 	return nil, r
 }
