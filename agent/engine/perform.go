@@ -149,12 +149,10 @@ func (e *Engine) progress(t *tracked, word string) func(plan.Phase) {
 // that does not reach its end.
 func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep converge.Report, journal journalRecord) error {
 	changed := rep.Wrote || !netcfg.Equal(journal.Next, e.running)
-	if t.request.Kind == Commit && !netcfg.Equal(journal.Next, e.committed) {
-		if err := e.saveRevision(journal.Next, t.request.Author, t.request.Comment); err != nil {
+	if t.request.Kind == Commit {
+		if err := e.storeRevision(t, op, journal.Next); err != nil {
 			return e.undo(ctx, t, op, rep, journal, err)
 		}
-		op.Revision = e.committedRevision
-		t.step("storing", "revision %d", op.Revision)
 	}
 	if changed && t.request.RevertAfter > 0 {
 		return e.concludeWindow(ctx, t, op, rep, journal)
@@ -232,21 +230,30 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 	return cause
 }
 
-// store makes what is running a revision, and with that confirms it. Nothing new
-// makes none.
+// store makes what is running a revision, and with that confirms it.
 func (e *Engine) store(t *tracked, op *Operation) error {
-	if !netcfg.Equal(e.running, e.committed) {
-		if err := e.saveRevision(e.running, t.request.Author, t.request.Comment); err != nil {
-			return err
-		}
-		op.Revision = e.committedRevision
-		t.step("storing", "revision %d", op.Revision)
+	if err := e.storeRevision(t, op, e.running); err != nil {
+		return err
 	}
 	if e.window != nil {
 		e.serial = e.window.journal.Serial
 	}
 	// What is stored is confirmed, whatever else cannot be written.
 	e.degrade(errors.Join(e.closeWindow(), e.saveRunning()))
+	return nil
+}
+
+// storeRevision makes a configuration the committed one. Nothing new makes no
+// revision.
+func (e *Engine) storeRevision(t *tracked, op *Operation, c netcfg.Config) error {
+	if netcfg.Equal(c, e.committed) {
+		return nil
+	}
+	if err := e.saveRevision(c, t.request.Author, t.request.Comment); err != nil {
+		return err
+	}
+	op.Revision = e.committedRevision
+	t.step("storing", "revision %d", op.Revision)
 	return nil
 }
 
