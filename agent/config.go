@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"regexp"
 
@@ -31,6 +32,9 @@ type Config struct {
 	ExtraBondNames []string `yaml:"extra_bond_names"`
 	// AllowOverlap lets two NICs have overlapping subnets.
 	AllowOverlap bool `yaml:"allow_overlap"`
+	// ControlPlane are IP addresses from which the host is managed. A change that
+	// leaves no way to one of them is refused unless it is forced.
+	ControlPlane []netip.Addr `yaml:"control_plane"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
 }

@@ -2,12 +2,14 @@ package agent
 
 import (
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 )
 
@@ -39,11 +41,13 @@ group: wheel
 netns: blue
 extra_bond_names: [bond7, uplink]
 allow_overlap: true
+control_plane: [192.0.2.10, "2001:db8::10"]
 log_level: debug
 `))
 	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", Netns: "blue",
-		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, LogLevel: "debug"}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, LogLevel: "debug",
+		ControlPlane: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	for _, empty := range []string{"", "# nothing yet\n", "group: hostnic\n"} {
@@ -59,6 +63,7 @@ func TestReadConfigRefuses(t *testing.T) {
 		"group: a\ngroup: b":                   "group",
 		"extra_bond_names: bond7":              "extra_bond_names",
 		"log_level: loud":                      "log_level",
+		"control_plane: [example.org]":         "example.org",
 		"host_id: me":                          "host_id",
 		"state_dir: ''":                        "state_dir",
 		"socket: ''":                           "socket",

@@ -81,7 +81,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	}
 	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1)}
 	a.engine = engine.New(engine.Options{
-		Kernel: crashing(k, st), Store: st, HostID: host, BootID: boot, Guard: a.guard, Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log,
+		Kernel: crashing(k, st), Store: st, HostID: host, BootID: boot, Guard: a.guard, Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
 		Limits: netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
 	})
 	a.server = server.New(server.Options{

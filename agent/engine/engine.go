@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,8 @@ type Options struct {
 	// BootID tells one boot of the machine from another.
 	BootID string
 	Limits netcfg.Limits
+	// ControlPlane are addresses from which the host is managed; see Request.Paths.
+	ControlPlane []netip.Addr
 	// Missing is what the kernel or the process cannot do.
 	Missing []Missing
 	// Clock is the time since boot, suspend included (CLOCK_BOOTTIME). A

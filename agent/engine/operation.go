@@ -51,11 +51,16 @@ type Request struct {
 	// RevertAfter is how long the change waits to be confirmed by a commit before
 	// the host goes back to what is committed; 0 is for ever.
 	RevertAfter time.Duration
+	// Force goes on although the change cuts a path.
+	Force bool
+	// Paths are connections that the change must not cut unasked, beside those to
+	// Options.ControlPlane.
+	Paths []plan.Path
 }
 
 // same is true of a repetition of the request.
 func (r Request) same(o Request) bool {
-	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
+	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Force == o.Force && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
 }
 
 func equalPointer(a, b *int64) bool {

@@ -113,6 +113,9 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: memory, Known: known(old...),
 		Begin: func(intent plan.Intent, p plan.Plan, before snapshot) error {
 			t.step("planning", "%d operations", len(p.Ops()))
+			if err := e.watchPaths(t.request, before, p); err != nil {
+				return err
+			}
 			journal.Memory, journal.Before = e.memory.Union(intent.Memory), e.foreign(before)
 			return e.begin(journal)
 		},

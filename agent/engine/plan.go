@@ -46,12 +46,15 @@ type PlanResult struct {
 	Plan     plan.Plan
 	Waiting  []plan.Waiting
 	Warnings netcfg.Problems
+	// Cuts are the paths that it would interrupt.
+	Cuts []plan.Cut
 }
 
 // Plan works out what leads from the host as it is, or as the configuration from
 // would have it, to the configuration to. It touches nothing, and refuses what an
-// apply would refuse.
-func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector) (PlanResult, error) {
+// apply would refuse. Of paths, and of those to Options.ControlPlane, it tells which
+// would be interrupted.
+func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector, paths []plan.Path) (PlanResult, error) {
 	next, _, err := e.Config(ctx, to)
 	if err != nil {
 		return PlanResult{}, err
@@ -79,7 +82,7 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector) (PlanRes
 		return PlanResult{}, problems
 	}
 	p := plan.Build(intent, in.Snapshot)
-	return PlanResult{p, intent.Waiting, slices.Concat(warnings, intent.Warnings, p.Warnings)}, nil
+	return PlanResult{p, intent.Waiting, slices.Concat(warnings, intent.Warnings, p.Warnings), plan.Cuts(in.Snapshot, p, e.paths(paths))}, nil
 }
 
 // as is the input with the host as another configuration would have it.

@@ -132,7 +132,11 @@ func (c *configService) Plan(ctx context.Context, req *hostnicv1.PlanRequest) (*
 		}
 		from = &selector
 	}
-	res, err := c.server.Engine.Plan(ctx, to, from)
+	paths, err := paths(ctx, req.GetPaths())
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.server.Engine.Plan(ctx, to, from, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +144,12 @@ func (c *configService) Plan(ctx context.Context, req *hostnicv1.PlanRequest) (*
 }
 
 // Check says whether an apply would be taken.
-func (c *configService) Check(ctx context.Context, _ *hostnicv1.CheckRequest) (*hostnicv1.CheckResponse, error) {
-	res, err := c.server.Engine.Plan(ctx, engine.Selector{Source: engine.StagedConfig}, nil)
+func (c *configService) Check(ctx context.Context, req *hostnicv1.CheckRequest) (*hostnicv1.CheckResponse, error) {
+	paths, err := paths(ctx, req.GetPaths())
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.server.Engine.Plan(ctx, engine.Selector{Source: engine.StagedConfig}, nil, paths)
 	if err != nil {
 		return nil, err
 	}

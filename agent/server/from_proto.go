@@ -1,14 +1,20 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/grpc/peer"
+
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/codec"
+	"github.com/hostnic/hostnic/netcfg/plan"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
@@ -104,7 +110,36 @@ func selectorFromProto(c *hostnicv1.ConfigSelector) (engine.Selector, error) {
 const (
 	mostOperationID = 128
 	mostComment     = 1000
+	mostPaths       = 16
 )
+
+// paths are the connections that a request names, and the one that it has come by.
+func paths(ctx context.Context, asked []*hostnicv1.Path) ([]plan.Path, error) {
+	if len(asked) > mostPaths {
+		return nil, misused("paths-many", "at most %d paths are watched over, not %d", mostPaths, len(asked))
+	}
+	var out []plan.Path
+	for i, p := range asked {
+		client, err := netip.ParseAddr(p.GetClient())
+		if err != nil {
+			return nil, misused("path-address", "paths[%d].client is not an IP address: %s", i, printable(p.GetClient()))
+		}
+		var host netip.Addr
+		if p.GetHost() != "" {
+			if host, err = netip.ParseAddr(p.GetHost()); err != nil {
+				return nil, misused("path-address", "paths[%d].host is not an IP address: %s", i, printable(p.GetHost()))
+			}
+		}
+		out = append(out, plan.Path{Client: client, Host: host})
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		if client, ok := p.Addr.(*net.TCPAddr); ok {
+			host, _ := p.LocalAddr.(*net.TCPAddr)
+			out = append(out, plan.Path{Client: client.AddrPort().Addr(), Host: host.AddrPort().Addr()})
+		}
+	}
+	return out, nil
+}
 
 // checkOperation refuses what an operation could not keep.
 func checkOperation(id, comment string) error {

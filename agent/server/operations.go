@@ -42,6 +42,7 @@ func request(kind engine.Kind, o *hostnicv1.ApplyOptions) engine.Request {
 	if o != nil {
 		r.StagedRevision = o.StagedRevision
 		r.RevertAfter = o.GetRevertAfter().AsDuration()
+		r.Force = o.GetForce()
 	}
 	return r
 }
@@ -71,6 +72,10 @@ func (c *configService) run(ctx context.Context, o *hostnicv1.ApplyOptions, r en
 		return err
 	}
 	if err := checkWindow(o); err != nil {
+		return err
+	}
+	var err error
+	if r.Paths, err = paths(ctx, o.GetPaths()); err != nil {
 		return err
 	}
 	if r.ID == "" {

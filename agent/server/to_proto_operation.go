@@ -61,6 +61,13 @@ func planToProto(r engine.PlanResult) *hostnicv1.Plan {
 		out.Operations = append(out.Operations, &hostnicv1.PlannedOperation{
 			Command: netcfg.Printable(op.String()), Disruption: op.Disruption.String(), Nic: netcfg.Printable(op.Name), Reason: netcfg.Printable(op.Why)})
 	}
+	for _, c := range r.Cuts {
+		cut := &hostnicv1.Cut{Path: &hostnicv1.Path{Client: c.Path.Client.String()}, Nic: netcfg.Printable(c.Nic), ForGood: c.ForGood, Reason: netcfg.Printable(c.Reason)}
+		if c.Path.Host.IsValid() {
+			cut.Path.Host = c.Path.Host.String()
+		}
+		out.Cuts = append(out.Cuts, cut)
+	}
 	return out
 }
 

@@ -4,18 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
 type applyOptions struct {
 	*globals
-	// revertAfter is how long the change waits to be confirmed; 0 is not given.
-	revertAfter time.Duration
+	changeOptions
 }
 
 func newApplyCommand(g *globals) *cobra.Command {
@@ -29,47 +26,29 @@ committed, and agentctl rollback does at once.
 
 With --revert-after the change has to be confirmed by agentctl commit within that
 time, or the host goes back to what is committed: by itself, and even if the agent
-has died meanwhile. Use it for whatever might cut your own connection.
+has died meanwhile. Without it a change that interrupts the connection that you
+have come in by (SSH_CONNECTION), or a path to the control plane (control_plane in
+agent.yaml), is refused; and with it one that leaves no way to them at all.
 
 The operation goes on when agentctl is interrupted or loses its connection.` +
 			exits(exitRefused, exitRolledBack, exitIncomplete, exitUnreachable),
 		GroupID: groupAct,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkRevertAfter(cmd, o.revertAfter); err != nil {
+			if err := o.checkFlags(cmd); err != nil {
 				return err
 			}
 			return runApply(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	revertAfterFlag(cmd, &o.revertAfter)
+	o.revertAfterFlag(cmd)
+	o.flags(cmd)
 	return cmd
-}
-
-func revertAfterFlag(cmd *cobra.Command, to *time.Duration) {
-	cmd.Flags().DurationVar(to, "revert-after", 0, "go back to what is committed unless agentctl commit confirms within this time (2m, 90s)")
-}
-
-// checkRevertAfter refuses a time that is given and is none: whoever gives one counts
-// on it.
-func checkRevertAfter(cmd *cobra.Command, length time.Duration) error {
-	if cmd.Flags().Changed("revert-after") && length <= 0 {
-		return &usageError{what: fmt.Sprintf("--revert-after %s is no time to confirm in: give from 1s to 24h", length), command: cmd}
-	}
-	return nil
-}
-
-// window adds to the options how long a change waits to be confirmed.
-func window(options *hostnicv1.ApplyOptions, length time.Duration) *hostnicv1.ApplyOptions {
-	if length != 0 {
-		options.RevertAfter = durationpb.New(length)
-	}
-	return options
 }
 
 func runApply(ctx context.Context, o applyOptions, out, errOut io.Writer) error {
 	start := func(ctx context.Context, c *connection, options *hostnicv1.ApplyOptions) (stream, error) {
-		return receiver(c.config().Apply(ctx, &hostnicv1.ApplyRequest{Options: window(options, o.revertAfter)}))
+		return receiver(c.config().Apply(ctx, &hostnicv1.ApplyRequest{Options: o.onto(options)}))
 	}
 	return orElse(o.operate(ctx, out, errOut, start, applied), nextCorrect)
 }

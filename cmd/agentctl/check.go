@@ -34,7 +34,7 @@ func runCheck(ctx context.Context, o checkOptions, out io.Writer) error {
 		return err
 	}
 	defer c.close()
-	answer, err := c.config().Check(ctx, &hostnicv1.CheckRequest{})
+	answer, err := c.config().Check(ctx, &hostnicv1.CheckRequest{Paths: c.paths})
 	if err != nil {
 		return orElse(err, nextCorrect)
 	}

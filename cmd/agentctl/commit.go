@@ -12,6 +12,7 @@ import (
 
 type commitOptions struct {
 	*globals
+	changeOptions
 	comment string
 }
 
@@ -31,12 +32,13 @@ nothing is stored.` + exits(exitRefused, exitRolledBack, exitIncomplete, exitUnr
 		},
 	}
 	cmd.Flags().StringVarP(&o.comment, "message", "m", "", "`comment` that is kept with the revision")
+	o.flags(cmd)
 	return cmd
 }
 
 func runCommit(ctx context.Context, o commitOptions, out, errOut io.Writer) error {
 	start := func(ctx context.Context, c *connection, options *hostnicv1.ApplyOptions) (stream, error) {
-		return receiver(c.config().Commit(ctx, &hostnicv1.CommitRequest{Options: options, Comment: o.comment}))
+		return receiver(c.config().Commit(ctx, &hostnicv1.CommitRequest{Options: o.onto(options), Comment: o.comment}))
 	}
 	return orElse(o.operate(ctx, out, errOut, start, committed), nextCorrect)
 }

@@ -31,6 +31,8 @@ type connection struct {
 	target  string // socket path or host:port, as the operator wrote it
 	local   bool
 	timeout time.Duration
+	// paths are the connections that a change is not to cut unasked.
+	paths []*hostnicv1.Path
 	// clean makes answers printable. Programs get text as it is, in the escapes
 	// of their format.
 	clean bool
@@ -43,7 +45,9 @@ type connection struct {
 func (g *globals) connect() (*connection, error) {
 	c := &connection{target: g.socket, local: true, timeout: g.timeout, clean: !g.machine()}
 	network, secure := "unix", insecure.NewCredentials()
-	if g.address != "" {
+	if g.address == "" {
+		c.paths = sshPath(g.getenv)
+	} else {
 		c.target, c.local, network = g.address, false, "tcp"
 		config, err := g.tls()
 		if err != nil {

@@ -56,7 +56,7 @@ func runDiff(ctx context.Context, o diffOptions, out io.Writer) error {
 		return err
 	}
 	defer c.close()
-	answer, err := c.config().Plan(ctx, &hostnicv1.PlanRequest{From: o.from, To: o.to})
+	answer, err := c.config().Plan(ctx, &hostnicv1.PlanRequest{From: o.from, To: o.to, Paths: c.paths})
 	if err != nil {
 		return orElse(err, nextCorrect)
 	}

@@ -84,7 +84,7 @@ func (g *globals) operate(ctx context.Context, out, errOut io.Writer, start star
 
 // follow returns the operation when it has ended, however it has.
 func (c *connection) follow(ctx context.Context, id string, start starter, p *progress) (*hostnicv1.Operation, error) {
-	next, err := start(ctx, c, &hostnicv1.ApplyOptions{OperationId: id})
+	next, err := start(ctx, c, &hostnicv1.ApplyOptions{OperationId: id, Paths: c.paths})
 	for err == nil {
 		var update *hostnicv1.OperationUpdate
 		if update, err = next(); err != nil {

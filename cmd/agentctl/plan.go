@@ -43,11 +43,14 @@ func printPlanText(s screen, plan *hostnicv1.Plan) {
 	for _, op := range operations {
 		printOperation(s, op, command, class)
 	}
-	if len(plan.GetForecast())+len(plan.GetWaiting())+len(plan.GetWarnings()) > 0 {
+	if len(plan.GetForecast())+len(plan.GetCuts())+len(plan.GetWaiting())+len(plan.GetWarnings()) > 0 {
 		s.println("")
 	}
 	for _, f := range plan.GetForecast() {
 		s.paragraph("cuts: ", yellow, forecastLine(f), 4)
+	}
+	for _, c := range plan.GetCuts() {
+		s.paragraph("cuts: ", red, cutLine(c), 4)
 	}
 	printNotes(s, plan.GetWaiting(), plan.GetWarnings())
 }
@@ -107,6 +110,19 @@ func forecastLine(f *hostnicv1.Forecast) string {
 		line += " (" + f.GetReason() + ")"
 	}
 	return line
+}
+
+// cutLine tells of a path that would be interrupted, and how to go on all the same.
+func cutLine(c *hostnicv1.Cut) string {
+	line := "the path from " + c.GetPath().GetClient()
+	if host := c.GetPath().GetHost(); host != "" {
+		line += " to " + host
+	}
+	line += " (" + c.GetNic() + "): " + c.GetReason()
+	if c.GetForGood() {
+		return line + "; it takes --force, best with --revert-after 2m"
+	}
+	return line + "; it takes --revert-after 2m, or --force"
 }
 
 func printNotes(s screen, waiting []*hostnicv1.Waiting, warnings []*hostnicv1.Problem) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +12,8 @@ import (
 
 type rollbackOptions struct {
 	*globals
-	revision    *int64
-	revertAfter time.Duration
+	changeOptions
+	revision *int64
 }
 
 func newRollbackCommand(g *globals) *cobra.Command {
@@ -36,19 +35,20 @@ forgotten. Like an apply it is not stored until a commit.` +
 				}
 				o.revision = &revision
 			}
-			if err := checkRevertAfter(cmd, o.revertAfter); err != nil {
+			if err := o.checkFlags(cmd); err != nil {
 				return err
 			}
 			return runRollback(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	revertAfterFlag(cmd, &o.revertAfter)
+	o.revertAfterFlag(cmd)
+	o.flags(cmd)
 	return cmd
 }
 
 func runRollback(ctx context.Context, o rollbackOptions, out, errOut io.Writer) error {
 	start := func(ctx context.Context, c *connection, options *hostnicv1.ApplyOptions) (stream, error) {
-		return receiver(c.config().Rollback(ctx, &hostnicv1.RollbackRequest{Options: window(options, o.revertAfter), Revision: o.revision}))
+		return receiver(c.config().Rollback(ctx, &hostnicv1.RollbackRequest{Options: o.onto(options), Revision: o.revision}))
 	}
 	return orElse(o.operate(ctx, out, errOut, start, o.wentBack), nextHistory)
 }

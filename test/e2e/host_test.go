@@ -31,6 +31,8 @@ type host struct {
 	daemon  *exec.Cmd
 	exited  chan struct{} // closed when the daemon has
 	env     []string
+	// ssh is the connection that the operator has come in by, as SSH_CONNECTION has it.
+	ssh string
 }
 
 func newHost(t *testing.T, nics ...string) *host {
@@ -61,6 +63,9 @@ func (h *host) socket() string { return filepath.Join(h.dir, "sock") }
 func (h *host) launch(program string) {
 	h.t.Helper()
 	cmd := exec.Command(program, "--state-dir", filepath.Join(h.dir, "state"), "--socket", h.socket(), "--log-level", "info")
+	if settings := filepath.Join(h.dir, "agent.yaml"); exists(settings) {
+		cmd.Args = append(cmd.Args, "--config", settings)
+	}
 	log, err := os.OpenFile(filepath.Join(h.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		h.t.Fatal(err)
@@ -75,6 +80,11 @@ func (h *host) launch(program string) {
 	exited := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(exited) }()
 	h.daemon, h.exited = cmd, exited
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // start starts the daemon and waits until it has brought the host to where it ought
@@ -114,6 +124,7 @@ func (h *host) end() {
 func (h *host) try(args ...string) (out string, code int) {
 	h.t.Helper()
 	cmd := exec.Command(os.Getenv("AGENTCTL"), append([]string{"--socket", h.socket()}, args...)...)
+	cmd.Env = append(os.Environ(), "SSH_CONNECTION="+h.ssh)
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	err := cmd.Run()

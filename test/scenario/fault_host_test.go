@@ -223,7 +223,7 @@ func TestFault_B25(t *testing.T) {
 	if err := h.stage(doc); err != nil {
 		t.Fatal(err)
 	}
-	p, err := h.Plan(t.Context(), engine.Selector{}, nil)
+	p, err := h.Plan(t.Context(), engine.Selector{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

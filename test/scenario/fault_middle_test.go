@@ -100,7 +100,7 @@ func rackOperations(t *testing.T) []plan.Op {
 	if err := h.stage(rack); err != nil {
 		t.Fatal(err)
 	}
-	p, err := h.Plan(t.Context(), engine.Selector{}, nil)
+	p, err := h.Plan(t.Context(), engine.Selector{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -235,7 +235,7 @@ func TestFault_A15(t *testing.T) {
 		h.unchanged(before)
 		v := h.View()
 		same(t, "what is read", []any{len(v.Running.HostNics), v.CommittedRevision}, "[4 1]")
-		if _, err := h.Plan(t.Context(), engine.Selector{}, nil); err != nil {
+		if _, err := h.Plan(t.Context(), engine.Selector{}, nil, nil); err != nil {
 			t.Error(err)
 		}
 		same(t, "writes of a restart", h.restart(), 0)

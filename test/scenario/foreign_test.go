@@ -165,7 +165,7 @@ func (h *host) tryReplace(doc string) (engine.Operation, []plan.Op) {
 	if _, err := h.Stage(h.t.Context(), engine.StageRequest{Documents: []netcfg.Document{d}, Replace: true}); err != nil {
 		h.t.Fatalf("%v\n%s", err, doc)
 	}
-	p, err := h.Plan(h.t.Context(), engine.Selector{}, nil)
+	p, err := h.Plan(h.t.Context(), engine.Selector{}, nil, nil)
 	if err != nil {
 		h.t.Fatalf("%v\n%s", err, doc)
 	}

@@ -312,7 +312,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func (h *host) settled() {
 	h.t.Helper()
 	writes := h.kernel.Writes()
-	rep, err := h.Plan(h.t.Context(), engine.Selector{}, nil)
+	rep, err := h.Plan(h.t.Context(), engine.Selector{}, nil, nil)
 	if err != nil || !rep.Plan.Empty() {
 		h.t.Errorf("planning again: %v, %v", err, rep.Plan.Ops())
 	}

@@ -925,7 +925,9 @@ type PlanRequest struct {
 	To *ConfigSelector `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
 	// What it starts from. Absent: the host as it is. Otherwise the plan is worked
 	// out for a host that is as the named configuration has it.
-	From          *ConfigSelector `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	From *ConfigSelector `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Connections to watch over; see ApplyOptions.paths.
+	Paths         []*Path `protobuf:"bytes,3,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -970,6 +972,13 @@ func (x *PlanRequest) GetTo() *ConfigSelector {
 func (x *PlanRequest) GetFrom() *ConfigSelector {
 	if x != nil {
 		return x.From
+	}
+	return nil
+}
+
+func (x *PlanRequest) GetPaths() []*Path {
+	if x != nil {
+		return x.Paths
 	}
 	return nil
 }
@@ -1030,7 +1039,10 @@ type Plan struct {
 	// NICs that wait for something, and for what.
 	Waiting []*Waiting `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	// What the operator should know before.
-	Warnings      []*Problem `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*Problem `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Paths to those who manage the host that would be interrupted. An apply is
+	// refused for them; see ApplyOptions.force.
+	Cuts          []*Cut `protobuf:"bytes,5,rep,name=cuts,proto3" json:"cuts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1093,6 +1105,141 @@ func (x *Plan) GetWarnings() []*Problem {
 	return nil
 }
 
+func (x *Plan) GetCuts() []*Cut {
+	if x != nil {
+		return x.Cuts
+	}
+	return nil
+}
+
+// Path is a connection between this host and somebody who manages it.
+type Path struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// IP address of the other end; a link-local one with its link, fe80::1%eth0.
+	Client string `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`
+	// IP address of this end. Absent: whichever the host would use.
+	Host          string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Path) Reset() {
+	*x = Path{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Path) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Path) ProtoMessage() {}
+
+func (x *Path) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Path.ProtoReflect.Descriptor instead.
+func (*Path) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Path) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Path) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+// Cut is a path that a plan interrupts.
+type Cut struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path.
+	Path *Path `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Name of the link that it takes now.
+	Nic string `protobuf:"bytes,2,opt,name=nic,proto3" json:"nic,omitempty"`
+	// Whether no way at all leads to the client afterwards.
+	ForGood bool `protobuf:"varint,3,opt,name=for_good,json=forGood,proto3" json:"for_good,omitempty"`
+	// Why, in one clause.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cut) Reset() {
+	*x = Cut{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cut) ProtoMessage() {}
+
+func (x *Cut) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cut.ProtoReflect.Descriptor instead.
+func (*Cut) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Cut) GetPath() *Path {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Cut) GetNic() string {
+	if x != nil {
+		return x.Nic
+	}
+	return ""
+}
+
+func (x *Cut) GetForGood() bool {
+	if x != nil {
+		return x.ForGood
+	}
+	return false
+}
+
+func (x *Cut) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // PlannedOperation is one request to the kernel.
 type PlannedOperation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1110,7 +1257,7 @@ type PlannedOperation struct {
 
 func (x *PlannedOperation) Reset() {
 	*x = PlannedOperation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1269,7 @@ func (x *PlannedOperation) String() string {
 func (*PlannedOperation) ProtoMessage() {}
 
 func (x *PlannedOperation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1282,7 @@ func (x *PlannedOperation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedOperation.ProtoReflect.Descriptor instead.
 func (*PlannedOperation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{16}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PlannedOperation) GetCommand() string {
@@ -1181,7 +1328,7 @@ type Forecast struct {
 
 func (x *Forecast) Reset() {
 	*x = Forecast{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1340,7 @@ func (x *Forecast) String() string {
 func (*Forecast) ProtoMessage() {}
 
 func (x *Forecast) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1353,7 @@ func (x *Forecast) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forecast.ProtoReflect.Descriptor instead.
 func (*Forecast) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{17}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Forecast) GetNic() string {
@@ -1243,7 +1390,7 @@ type Waiting struct {
 
 func (x *Waiting) Reset() {
 	*x = Waiting{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1402,7 @@ func (x *Waiting) String() string {
 func (*Waiting) ProtoMessage() {}
 
 func (x *Waiting) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1415,7 @@ func (x *Waiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiting.ProtoReflect.Descriptor instead.
 func (*Waiting) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{18}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Waiting) GetNic() string {
@@ -1287,14 +1434,16 @@ func (x *Waiting) GetReason() string {
 
 // Asks whether an apply would be taken.
 type CheckRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Connections to watch over; see ApplyOptions.paths.
+	Paths         []*Path `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckRequest) Reset() {
 	*x = CheckRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1455,7 @@ func (x *CheckRequest) String() string {
 func (*CheckRequest) ProtoMessage() {}
 
 func (x *CheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1468,14 @@ func (x *CheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
 func (*CheckRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{19}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CheckRequest) GetPaths() []*Path {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
 }
 
 // The answer of a check that found nothing against it.
@@ -1333,7 +1489,7 @@ type CheckResponse struct {
 
 func (x *CheckResponse) Reset() {
 	*x = CheckResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1501,7 @@ func (x *CheckResponse) String() string {
 func (*CheckResponse) ProtoMessage() {}
 
 func (x *CheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1514,7 @@ func (x *CheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
 func (*CheckResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{20}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CheckResponse) GetPlan() *Plan {
@@ -1380,14 +1536,24 @@ type ApplyOptions struct {
 	// Wait so long, from 1 s to 24 h, for a commit that confirms the change; when
 	// none comes, go back to what is committed, even if the agent is dead by then.
 	// Absent: do not wait. Not for commits.
-	RevertAfter   *durationpb.Duration `protobuf:"bytes,3,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	RevertAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	// Go on although the plan interrupts the path to somebody who manages the host
+	// and there is no revert_after, or although no way to them is left.
+	// Errors without it: FAILED_PRECONDITION, path-cut or no-path-left.
+	Force bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
+	// Connections that the change must not cut unasked, such as the one that an
+	// operator has come in by. The caller's own, when it comes over the network, and
+	// the addresses of control_plane in agent.yaml are watched over without being
+	// named. One that is not a connection of this host is ignored. At most 16.
+	// Errors: INVALID_ARGUMENT when an address is none.
+	Paths         []*Path `protobuf:"bytes,8,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyOptions) Reset() {
 	*x = ApplyOptions{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1565,7 @@ func (x *ApplyOptions) String() string {
 func (*ApplyOptions) ProtoMessage() {}
 
 func (x *ApplyOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1578,7 @@ func (x *ApplyOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyOptions.ProtoReflect.Descriptor instead.
 func (*ApplyOptions) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{21}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ApplyOptions) GetOperationId() string {
@@ -1436,6 +1602,20 @@ func (x *ApplyOptions) GetRevertAfter() *durationpb.Duration {
 	return nil
 }
 
+func (x *ApplyOptions) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *ApplyOptions) GetPaths() []*Path {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
 // Asks for an apply.
 type ApplyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1447,7 +1627,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1639,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1652,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{22}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ApplyRequest) GetOptions() *ApplyOptions {
@@ -1493,7 +1673,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1685,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1698,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{23}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ApplyResponse) GetUpdate() *OperationUpdate {
@@ -1541,7 +1721,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1733,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1746,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{24}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CommitRequest) GetOptions() *ApplyOptions {
@@ -1594,7 +1774,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1786,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +1799,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{25}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CommitResponse) GetUpdate() *OperationUpdate {
@@ -1642,7 +1822,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +1834,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +1847,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{26}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RollbackRequest) GetOptions() *ApplyOptions {
@@ -1695,7 +1875,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1887,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1900,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{27}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RollbackResponse) GetUpdate() *OperationUpdate {
@@ -1743,7 +1923,7 @@ type ExtendDeadlineRequest struct {
 
 func (x *ExtendDeadlineRequest) Reset() {
 	*x = ExtendDeadlineRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1935,7 @@ func (x *ExtendDeadlineRequest) String() string {
 func (*ExtendDeadlineRequest) ProtoMessage() {}
 
 func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1948,7 @@ func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeadlineRequest.ProtoReflect.Descriptor instead.
 func (*ExtendDeadlineRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExtendDeadlineRequest) GetOperationId() string {
@@ -1796,7 +1976,7 @@ type ExtendDeadlineResponse struct {
 
 func (x *ExtendDeadlineResponse) Reset() {
 	*x = ExtendDeadlineResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1988,7 @@ func (x *ExtendDeadlineResponse) String() string {
 func (*ExtendDeadlineResponse) ProtoMessage() {}
 
 func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +2001,7 @@ func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeadlineResponse.ProtoReflect.Descriptor instead.
 func (*ExtendDeadlineResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExtendDeadlineResponse) GetPending() *Pending {
@@ -1845,7 +2025,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2037,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2050,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pending) GetOperationId() string {
@@ -1900,7 +2080,7 @@ type OperationUpdate struct {
 
 func (x *OperationUpdate) Reset() {
 	*x = OperationUpdate{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2092,7 @@ func (x *OperationUpdate) String() string {
 func (*OperationUpdate) ProtoMessage() {}
 
 func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2105,7 @@ func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperationUpdate.ProtoReflect.Descriptor instead.
 func (*OperationUpdate) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OperationUpdate) GetStep() *Step {
@@ -1957,7 +2137,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2149,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2162,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Step) GetTime() *timestamppb.Timestamp {
@@ -2046,7 +2226,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2238,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2251,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Operation) GetId() string {
@@ -2190,7 +2370,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2382,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2395,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -2236,7 +2416,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2428,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2441,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -2280,7 +2460,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2472,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2485,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
 }
 
 // The operations that the agent remembers.
@@ -2319,7 +2499,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2511,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2524,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -2363,7 +2543,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2555,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2568,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
 }
 
 // The stored revisions.
@@ -2402,7 +2582,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +2594,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2427,7 +2607,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -2454,7 +2634,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2646,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2659,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Revision) GetRevision() int64 {
@@ -2519,7 +2699,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +2711,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +2724,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
 }
 
 // Where the host stands.
@@ -2576,7 +2756,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2588,7 +2768,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2601,7 +2781,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetStatusResponse) GetStagedRevision() int64 {
@@ -2738,19 +2918,29 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04line\x18\x06 \x01(\x05R\x04line\"\x10\n" +
 	"\x0eDiscardRequest\"-\n" +
 	"\x0fDiscardResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"i\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"\x91\x01\n" +
 	"\vPlanRequest\x12*\n" +
 	"\x02to\x18\x01 \x01(\v2\x1a.hostnic.v1.ConfigSelectorR\x02to\x12.\n" +
-	"\x04from\x18\x02 \x01(\v2\x1a.hostnic.v1.ConfigSelectorR\x04from\"4\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.hostnic.v1.ConfigSelectorR\x04from\x12&\n" +
+	"\x05paths\x18\x03 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"4\n" +
 	"\fPlanResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xd6\x01\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xfb\x01\n" +
 	"\x04Plan\x12<\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2\x1c.hostnic.v1.PlannedOperationR\n" +
 	"operations\x120\n" +
 	"\bforecast\x18\x02 \x03(\v2\x14.hostnic.v1.ForecastR\bforecast\x12-\n" +
 	"\awaiting\x18\x03 \x03(\v2\x13.hostnic.v1.WaitingR\awaiting\x12/\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\"v\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\x12#\n" +
+	"\x04cuts\x18\x05 \x03(\v2\x0f.hostnic.v1.CutR\x04cuts\"2\n" +
+	"\x04Path\x12\x16\n" +
+	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\"p\n" +
+	"\x03Cut\x12$\n" +
+	"\x04path\x18\x01 \x01(\v2\x10.hostnic.v1.PathR\x04path\x12\x10\n" +
+	"\x03nic\x18\x02 \x01(\tR\x03nic\x12\x19\n" +
+	"\bfor_good\x18\x03 \x01(\bR\aforGood\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"v\n" +
 	"\x10PlannedOperation\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\tR\acommand\x12\x1e\n" +
 	"\n" +
@@ -2766,14 +2956,17 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"3\n" +
 	"\aWaiting\x12\x10\n" +
 	"\x03nic\x18\x01 \x01(\tR\x03nic\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x0e\n" +
-	"\fCheckRequest\"5\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"6\n" +
+	"\fCheckRequest\x12&\n" +
+	"\x05paths\x18\x01 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"5\n" +
 	"\rCheckResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xb1\x01\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xef\x01\n" +
 	"\fApplyOptions\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12,\n" +
 	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01\x12<\n" +
-	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfterB\x12\n" +
+	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12\x14\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\x12&\n" +
+	"\x05paths\x18\b \x03(\v2\x10.hostnic.v1.PathR\x05pathsB\x12\n" +
 	"\x10_staged_revision\"B\n" +
 	"\fApplyRequest\x122\n" +
 	"\aoptions\x18\x01 \x01(\v2\x18.hostnic.v1.ApplyOptionsR\aoptions\"D\n" +
@@ -2886,7 +3079,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -2905,120 +3098,127 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*PlanRequest)(nil),            // 14: hostnic.v1.PlanRequest
 	(*PlanResponse)(nil),           // 15: hostnic.v1.PlanResponse
 	(*Plan)(nil),                   // 16: hostnic.v1.Plan
-	(*PlannedOperation)(nil),       // 17: hostnic.v1.PlannedOperation
-	(*Forecast)(nil),               // 18: hostnic.v1.Forecast
-	(*Waiting)(nil),                // 19: hostnic.v1.Waiting
-	(*CheckRequest)(nil),           // 20: hostnic.v1.CheckRequest
-	(*CheckResponse)(nil),          // 21: hostnic.v1.CheckResponse
-	(*ApplyOptions)(nil),           // 22: hostnic.v1.ApplyOptions
-	(*ApplyRequest)(nil),           // 23: hostnic.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 24: hostnic.v1.ApplyResponse
-	(*CommitRequest)(nil),          // 25: hostnic.v1.CommitRequest
-	(*CommitResponse)(nil),         // 26: hostnic.v1.CommitResponse
-	(*RollbackRequest)(nil),        // 27: hostnic.v1.RollbackRequest
-	(*RollbackResponse)(nil),       // 28: hostnic.v1.RollbackResponse
-	(*ExtendDeadlineRequest)(nil),  // 29: hostnic.v1.ExtendDeadlineRequest
-	(*ExtendDeadlineResponse)(nil), // 30: hostnic.v1.ExtendDeadlineResponse
-	(*Pending)(nil),                // 31: hostnic.v1.Pending
-	(*OperationUpdate)(nil),        // 32: hostnic.v1.OperationUpdate
-	(*Step)(nil),                   // 33: hostnic.v1.Step
-	(*Operation)(nil),              // 34: hostnic.v1.Operation
-	(*GetOperationRequest)(nil),    // 35: hostnic.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),   // 36: hostnic.v1.GetOperationResponse
-	(*ListOperationsRequest)(nil),  // 37: hostnic.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil), // 38: hostnic.v1.ListOperationsResponse
-	(*ListRevisionsRequest)(nil),   // 39: hostnic.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 40: hostnic.v1.ListRevisionsResponse
-	(*Revision)(nil),               // 41: hostnic.v1.Revision
-	(*GetStatusRequest)(nil),       // 42: hostnic.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 43: hostnic.v1.GetStatusResponse
-	(*HostNic)(nil),                // 44: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 45: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 46: hostnic.v1.DocumentFormat
-	(*durationpb.Duration)(nil),    // 47: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 48: google.protobuf.Timestamp
-	(*Drift)(nil),                  // 49: hostnic.v1.Drift
+	(*Path)(nil),                   // 17: hostnic.v1.Path
+	(*Cut)(nil),                    // 18: hostnic.v1.Cut
+	(*PlannedOperation)(nil),       // 19: hostnic.v1.PlannedOperation
+	(*Forecast)(nil),               // 20: hostnic.v1.Forecast
+	(*Waiting)(nil),                // 21: hostnic.v1.Waiting
+	(*CheckRequest)(nil),           // 22: hostnic.v1.CheckRequest
+	(*CheckResponse)(nil),          // 23: hostnic.v1.CheckResponse
+	(*ApplyOptions)(nil),           // 24: hostnic.v1.ApplyOptions
+	(*ApplyRequest)(nil),           // 25: hostnic.v1.ApplyRequest
+	(*ApplyResponse)(nil),          // 26: hostnic.v1.ApplyResponse
+	(*CommitRequest)(nil),          // 27: hostnic.v1.CommitRequest
+	(*CommitResponse)(nil),         // 28: hostnic.v1.CommitResponse
+	(*RollbackRequest)(nil),        // 29: hostnic.v1.RollbackRequest
+	(*RollbackResponse)(nil),       // 30: hostnic.v1.RollbackResponse
+	(*ExtendDeadlineRequest)(nil),  // 31: hostnic.v1.ExtendDeadlineRequest
+	(*ExtendDeadlineResponse)(nil), // 32: hostnic.v1.ExtendDeadlineResponse
+	(*Pending)(nil),                // 33: hostnic.v1.Pending
+	(*OperationUpdate)(nil),        // 34: hostnic.v1.OperationUpdate
+	(*Step)(nil),                   // 35: hostnic.v1.Step
+	(*Operation)(nil),              // 36: hostnic.v1.Operation
+	(*GetOperationRequest)(nil),    // 37: hostnic.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),   // 38: hostnic.v1.GetOperationResponse
+	(*ListOperationsRequest)(nil),  // 39: hostnic.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil), // 40: hostnic.v1.ListOperationsResponse
+	(*ListRevisionsRequest)(nil),   // 41: hostnic.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 42: hostnic.v1.ListRevisionsResponse
+	(*Revision)(nil),               // 43: hostnic.v1.Revision
+	(*GetStatusRequest)(nil),       // 44: hostnic.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 45: hostnic.v1.GetStatusResponse
+	(*HostNic)(nil),                // 46: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 47: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 48: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 49: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 50: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 51: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	44, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	46, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	45, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	47, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	46, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	48, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	46, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	48, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
 	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
 	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
 	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
 	1,  // 13: hostnic.v1.PlanRequest.from:type_name -> hostnic.v1.ConfigSelector
-	16, // 14: hostnic.v1.PlanResponse.plan:type_name -> hostnic.v1.Plan
-	17, // 15: hostnic.v1.Plan.operations:type_name -> hostnic.v1.PlannedOperation
-	18, // 16: hostnic.v1.Plan.forecast:type_name -> hostnic.v1.Forecast
-	19, // 17: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
-	11, // 18: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
-	16, // 19: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	47, // 20: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	22, // 21: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
-	32, // 22: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
-	22, // 23: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
-	32, // 24: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
-	22, // 25: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
-	32, // 26: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	47, // 27: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
-	31, // 28: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	47, // 29: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
-	33, // 30: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
-	34, // 31: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	48, // 32: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	48, // 33: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	47, // 34: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	49, // 35: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
-	19, // 36: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
-	11, // 37: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
-	18, // 38: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	47, // 39: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
-	34, // 40: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	34, // 41: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	41, // 42: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	48, // 43: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	34, // 44: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	49, // 45: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	19, // 46: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	31, // 47: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	6,  // 48: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 49: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 50: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 51: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	20, // 52: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	23, // 53: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	25, // 54: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	27, // 55: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	29, // 56: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	35, // 57: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	37, // 58: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	39, // 59: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	42, // 60: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 61: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 62: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 63: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 64: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	21, // 65: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	24, // 66: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	26, // 67: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	28, // 68: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	30, // 69: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	36, // 70: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	38, // 71: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	40, // 72: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	43, // 73: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	61, // [61:74] is the sub-list for method output_type
-	48, // [48:61] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	17, // 14: hostnic.v1.PlanRequest.paths:type_name -> hostnic.v1.Path
+	16, // 15: hostnic.v1.PlanResponse.plan:type_name -> hostnic.v1.Plan
+	19, // 16: hostnic.v1.Plan.operations:type_name -> hostnic.v1.PlannedOperation
+	20, // 17: hostnic.v1.Plan.forecast:type_name -> hostnic.v1.Forecast
+	21, // 18: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
+	11, // 19: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
+	18, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
+	17, // 21: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
+	17, // 22: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
+	16, // 23: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
+	49, // 24: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	17, // 25: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
+	24, // 26: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
+	34, // 27: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
+	24, // 28: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
+	34, // 29: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
+	24, // 30: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
+	34, // 31: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
+	49, // 32: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	33, // 33: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
+	49, // 34: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	35, // 35: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
+	36, // 36: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
+	50, // 37: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	50, // 38: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	49, // 39: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	51, // 40: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	21, // 41: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
+	11, // 42: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
+	20, // 43: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
+	49, // 44: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	36, // 45: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	36, // 46: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	43, // 47: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	50, // 48: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	36, // 49: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	51, // 50: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	21, // 51: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	33, // 52: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	6,  // 53: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 54: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 55: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 56: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	22, // 57: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	25, // 58: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	27, // 59: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	29, // 60: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	31, // 61: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	37, // 62: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	39, // 63: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	41, // 64: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	44, // 65: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 66: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 67: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 68: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 69: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	23, // 70: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	26, // 71: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	28, // 72: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	30, // 73: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	32, // 74: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	38, // 75: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	40, // 76: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	42, // 77: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	45, // 78: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	66, // [66:79] is the sub-list for method output_type
+	53, // [53:66] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -3031,16 +3231,16 @@ func file_hostnic_v1_net_config_proto_init() {
 	file_hostnic_v1_net_config_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[3].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[8].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[21].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[26].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[33].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[23].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[28].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
