@@ -15,7 +15,9 @@ import (
 	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/converge"
 	"github.com/hostnic/hostnic/netcfg/kernel"
+	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
 
@@ -82,6 +84,9 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1)}
 	a.engine = engine.New(engine.Options{
 		Kernel: crashing(k, st), Store: st, HostID: host, BootID: boot, Guard: a.guard, Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
+		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
+			return kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
+		},
 		Limits: netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
 	})
 	a.server = server.New(server.Options{

@@ -33,8 +33,8 @@ const (
 	FeatureWrite = "write"
 )
 
-// Options are what an Engine is made of. All but Limits, Missing and Nudges are
-// required.
+// Options are what an Engine is made of. Kernel, Store, HostID,
+// BootID and Log are required.
 type Options struct {
 	Kernel Kernel
 	Store  *store.Store
@@ -53,6 +53,8 @@ type Options struct {
 	Clock func() time.Duration
 	// Guard is told of deadlines; nil is nobody.
 	Guard Guard
+	// Rehearse is where plans are rehearsed; nil is nowhere.
+	Rehearse Rehearse
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
 	Log    *slog.Logger
@@ -64,6 +66,7 @@ type Engine struct {
 	Options
 	requests chan func()
 	view     atomic.Pointer[View]
+	onStage  chan struct{} // taken while there is a rehearsal
 	ops      *operations
 	loaded   chan struct{}
 	ready    chan struct{}
@@ -103,7 +106,7 @@ func New(o Options) *Engine {
 		start := time.Now()
 		o.Clock = func() time.Duration { return time.Since(start) }
 	}
-	e := &Engine{Options: o, requests: make(chan func()), ops: newOperations(), loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
+	e := &Engine{Options: o, requests: make(chan func()), onStage: make(chan struct{}, 1), ops: newOperations(), loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
 	e.publish()
 	return e
 }

@@ -53,6 +53,8 @@ type Request struct {
 	RevertAfter time.Duration
 	// Force goes on although the change cuts a path.
 	Force bool
+	// NoRehearse goes without a rehearsal.
+	NoRehearse bool
 	// Paths are connections that the change must not cut unasked, beside those to
 	// Options.ControlPlane.
 	Paths []plan.Path
@@ -60,7 +62,7 @@ type Request struct {
 
 // same is true of a repetition of the request.
 func (r Request) same(o Request) bool {
-	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Force == o.Force && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
+	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Force == o.Force && r.NoRehearse == o.NoRehearse && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
 }
 
 func equalPointer(a, b *int64) bool {

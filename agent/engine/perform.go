@@ -110,17 +110,19 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	if op.Kind == Rollback {
 		old, memory = append(old, next), e.memory.AsFound()
 	}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: next, Memory: memory, Known: known(old...),
-		Begin: func(intent plan.Intent, p plan.Plan, before snapshot) error {
-			t.step("planning", "%d operations", len(p.Ops()))
-			if err := e.watchPaths(t.request, before, p); err != nil {
-				return err
-			}
-			journal.Memory, journal.Before = e.memory.Union(intent.Memory), e.foreign(before)
-			return e.begin(journal)
-		},
-		Progress: e.progress(t, "applying"),
-	})
+	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Progress: e.progress(t, "applying")}
+	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
+		t.step("planning", "%d operations", len(p.Ops()))
+		if err := e.watchPaths(t.request, before, p); err != nil {
+			return err
+		}
+		if err := e.rehearsal(ctx, t, target, before, p); err != nil {
+			return err
+		}
+		journal.Memory, journal.Before = e.memory.Union(intent.Memory), e.foreign(before)
+		return e.begin(journal)
+	}
+	rep, err := converge.Run(ctx, e.Kernel, target)
 	op.Warnings = append(op.Warnings, rep.Warnings...)
 	if err != nil {
 		return e.undo(ctx, t, op, rep, journal, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/converge"
 	"github.com/hostnic/hostnic/netcfg/plan"
 )
 
@@ -48,6 +49,12 @@ type PlanResult struct {
 	Warnings netcfg.Problems
 	// Cuts are the paths that it would interrupt.
 	Cuts []plan.Cut
+	// Rehearsal is that of a Check; nil where there was nothing to rehearse.
+	Rehearsal *Rehearsal
+
+	// From what it was made.
+	target converge.Target
+	host   snapshot
 }
 
 // Plan works out what leads from the host as it is, or as the configuration from
@@ -82,7 +89,10 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector, paths []
 		return PlanResult{}, problems
 	}
 	p := plan.Build(intent, in.Snapshot)
-	return PlanResult{p, intent.Waiting, slices.Concat(warnings, intent.Warnings, p.Warnings), plan.Cuts(in.Snapshot, p, e.paths(paths))}, nil
+	return PlanResult{
+		Plan: p, Waiting: intent.Waiting, Warnings: slices.Concat(warnings, intent.Warnings, p.Warnings), Cuts: plan.Cuts(in.Snapshot, p, e.paths(paths)),
+		target: converge.Target{Config: next, Memory: in.Memory, Known: in.Known}, host: in.Snapshot,
+	}, nil
 }
 
 // as is the input with the host as another configuration would have it.

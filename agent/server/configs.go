@@ -149,7 +149,7 @@ func (c *configService) Check(ctx context.Context, req *hostnicv1.CheckRequest) 
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.server.Engine.Plan(ctx, engine.Selector{Source: engine.StagedConfig}, nil, paths)
+	res, err := c.server.Engine.Check(ctx, paths)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func request(kind engine.Kind, o *hostnicv1.ApplyOptions) engine.Request {
 	if o != nil {
 		r.StagedRevision = o.StagedRevision
 		r.RevertAfter = o.GetRevertAfter().AsDuration()
-		r.Force = o.GetForce()
+		r.Force, r.NoRehearse = o.GetForce(), o.GetNoRehearse()
 	}
 	return r
 }

@@ -61,6 +61,12 @@ func planToProto(r engine.PlanResult) *hostnicv1.Plan {
 		out.Operations = append(out.Operations, &hostnicv1.PlannedOperation{
 			Command: netcfg.Printable(op.String()), Disruption: op.Disruption.String(), Nic: netcfg.Printable(op.Name), Reason: netcfg.Printable(op.Why)})
 	}
+	if h := r.Rehearsal; h != nil {
+		out.Rehearsal = &hostnicv1.Rehearsal{Skipped: oneLineText(h.Skipped), Duration: durationpb.New(h.Took)}
+		for _, open := range h.Open {
+			out.Rehearsal.Open = append(out.Rehearsal.Open, oneLineText(open))
+		}
+	}
 	for _, c := range r.Cuts {
 		cut := &hostnicv1.Cut{Path: &hostnicv1.Path{Client: c.Path.Client.String()}, Nic: netcfg.Printable(c.Nic), ForGood: c.ForGood, Reason: netcfg.Printable(c.Reason)}
 		if c.Path.Host.IsValid() {

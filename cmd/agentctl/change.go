@@ -17,10 +17,13 @@ type changeOptions struct {
 	revertAfter time.Duration
 	// force goes on although the change cuts the path to who manages the host.
 	force bool
+	// noRehearse goes to the host without a rehearsal.
+	noRehearse bool
 }
 
 func (o *changeOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.force, "force", false, "go on although the change interrupts your own connection, or leaves the control plane no way to the host")
+	cmd.Flags().BoolVar(&o.noRehearse, "no-rehearse", false, "do not play the plan on stand-ins first")
 }
 
 func (o *changeOptions) revertAfterFlag(cmd *cobra.Command) {
@@ -40,7 +43,7 @@ func (o *changeOptions) onto(options *hostnicv1.ApplyOptions) *hostnicv1.ApplyOp
 	if o.revertAfter != 0 {
 		options.RevertAfter = durationpb.New(o.revertAfter)
 	}
-	options.Force = o.force
+	options.Force, options.NoRehearse = o.force, o.noRehearse
 	return options
 }
 

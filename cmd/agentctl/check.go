@@ -17,8 +17,10 @@ func newCheckCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Whether an apply would be taken, and what it would do",
-		Long: `Judge what is staged as an apply would, without touching the host. Prints what
-agentctl diff prints, or every reason why an apply would be refused.` +
+		Long: `Judge what is staged as an apply would, without touching the host, and rehearse it:
+the plan is played in a network namespace of its own, under the same kernel, on
+stand-ins for the links of the host. Prints what agentctl diff prints, or every
+reason why an apply would be refused, in the kernel's words where it is the kernel.` +
 			exits(exitRefused, exitUnreachable, exitChanges),
 		GroupID: groupAct,
 		Args:    arguments(0, 0),

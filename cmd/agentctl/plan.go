@@ -53,6 +53,22 @@ func printPlanText(s screen, plan *hostnicv1.Plan) {
 		s.paragraph("cuts: ", red, cutLine(c), 4)
 	}
 	printNotes(s, plan.GetWaiting(), plan.GetWarnings())
+	printRehearsal(s, plan.GetRehearsal())
+}
+
+func printRehearsal(s screen, r *hostnicv1.Rehearsal) {
+	switch {
+	case r == nil:
+		return
+	case r.GetSkipped() != "":
+		s.paragraph("not rehearsed: ", yellow, r.GetSkipped(), 4)
+		return
+	}
+	s.println("")
+	s.println("rehearsed in " + seconds(r.GetDuration().AsDuration()) + ": the kernel takes all of it")
+	for _, open := range r.GetOpen() {
+		s.paragraph("not told by it: ", yellow, open, 4)
+	}
 }
 
 // columns are the widths of what has a remark behind it: most commands are live

@@ -24,16 +24,7 @@ import (
 // walks: WALKS=100 (the first 100 seeds), or WALKS=7-7 (seed 7).
 func TestFakeWalksLikeKernel(t *testing.T) {
 	need.Kernel(t, need.Root, need.Netns, need.Veth, need.Bond, need.LACP, need.VLAN, need.Bridge, need.IPv6)
-	from, to := 1, 6
-	if v := os.Getenv("WALKS"); v != "" {
-		first, last, isRange := strings.Cut(v, "-")
-		if isRange {
-			from, _ = strconv.Atoi(first)
-			to, _ = strconv.Atoi(last)
-		} else {
-			to, _ = strconv.Atoi(v)
-		}
-	}
+	from, to := seeds()
 	for seed := from; seed <= to; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := newWalk(t, Seeded(uint64(seed)))
@@ -44,6 +35,21 @@ func TestFakeWalksLikeKernel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// seeds are those of the walks to take.
+func seeds() (from, to int) {
+	from, to = 1, 6
+	v := os.Getenv("WALKS")
+	first, last, isRange := strings.Cut(v, "-")
+	switch {
+	case isRange:
+		from, _ = strconv.Atoi(first)
+		to, _ = strconv.Atoi(last)
+	case v != "":
+		to, _ = strconv.Atoi(v)
+	}
+	return from, to
 }
 
 // walk is two hosts in step.

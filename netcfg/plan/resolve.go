@@ -200,7 +200,7 @@ func (r *resolver) findNIC(n *netcfg.HostNic) {
 	case l == nil:
 		r.refuse(netcfg.NotFound, r.usePath(n.Name), "nic-unknown", n.Name,
 			"%s; agentctl nics lists the NICs that are there", reason)
-	case l.Type == 772:
+	case l.Type == loopback:
 		r.refuse(netcfg.Precondition, path, "nic-loopback", n.Name, "%s is the loopback, which the agent leaves alone", n.Name)
 	case l.Kind == "bridge" || l.Kind == "openvswitch" || l.Kind == "vrf" || l.Kind == "team":
 		r.refuse(netcfg.Precondition, path, "nic-kind", l.Kind, "%s is a %s of somebody else, which the agent leaves alone; only NICs, bonds and VLANs can be configured", n.Name, l.Kind)

@@ -29,7 +29,7 @@ func (r *resolver) before() {
 	for i := range r.Before.Links {
 		was := &r.Before.Links[i]
 		now := r.byName[was.Name]
-		if now == nil || now.Kind != was.Kind || r.ownedKind(was.Name) != "" || r.doomed[now.Index] || was.Type == 772 {
+		if now == nil || now.Kind != was.Kind || r.ownedKind(was.Name) != "" || r.doomed[now.Index] || was.Type == loopback {
 			continue
 		}
 		w := byIndex[now.Index]

@@ -16,18 +16,25 @@ import (
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
-// agent is the daemon, resident, asked over its socket to stage and commit.
+// agent is the daemon, resident, asked over its socket to stage and commit. With a
+// rehearsal, which is what it does unless told otherwise, it does everything twice.
 type agent struct {
-	daemon string
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	conn   *grpc.ClientConn
-	client hostnicv1.NetConfigServiceClient
-	stages map[task]*hostnicv1.StageRequest
-	sent   int
+	daemon   string
+	rehearse bool
+	cmd      *exec.Cmd
+	ended    chan struct{}
+	conn     *grpc.ClientConn
+	client   hostnicv1.NetConfigServiceClient
+	stages   map[task]*hostnicv1.StageRequest
+	sent     int
 }
 
-func (a *agent) name() string { return "hostnic" }
+func (a *agent) name() string {
+	if a.rehearse {
+		return "hostnic, rehearsed"
+	}
+	return "hostnic"
+}
 
 func (a *agent) start(ctx context.Context, w workload, dir string) error {
 	if a.daemon == "" {
@@ -94,7 +101,7 @@ func (a *agent) do(ctx context.Context, t task) error {
 	if _, err := a.client.Stage(ctx, a.stages[t]); err != nil {
 		return err
 	}
-	stream, err := a.client.Commit(ctx, &hostnicv1.CommitRequest{})
+	stream, err := a.client.Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{NoRehearse: !a.rehearse}})
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ var errAbsent = errors.New("does not take part in this")
 
 // entrants makes new contestants, in the order of the table.
 func (o options) entrants() []contestant {
-	all := []contestant{&raw{}, &ipBatch{}, &agent{daemon: o.daemon}}
+	all := []contestant{&raw{}, &ipBatch{}, &agent{daemon: o.daemon}, &agent{daemon: o.daemon, rehearse: true}}
 	for _, s := range o.scripts {
 		all = append(all, &script{path: s})
 	}

@@ -50,7 +50,7 @@ func (r *results) median(name string, t task) time.Duration {
 }
 
 func (r *results) print(out io.Writer) {
-	const row = "  %-10s  %-12s %10s %9s %12s %8s\n"
+	const row = "  %-10s  %-18s %10s %9s %12s %8s\n"
 	fmt.Fprintf(out, row, "task", "contestant", "ms", "/ raw", "/ ip -batch", "writes")
 	for _, t := range tasks {
 		label := t

@@ -33,6 +33,8 @@ type host struct {
 	env     []string
 	// ssh is the connection that the operator has come in by, as SSH_CONNECTION has it.
 	ssh string
+	// wrapper is a command that runs the daemon.
+	wrapper []string
 }
 
 func newHost(t *testing.T, nics ...string) *host {
@@ -62,7 +64,8 @@ func (h *host) socket() string { return filepath.Join(h.dir, "sock") }
 // launch starts a daemon and does not wait for it.
 func (h *host) launch(program string) {
 	h.t.Helper()
-	cmd := exec.Command(program, "--state-dir", filepath.Join(h.dir, "state"), "--socket", h.socket(), "--log-level", "info")
+	args := append(slices.Clone(h.wrapper), program, "--state-dir", filepath.Join(h.dir, "state"), "--socket", h.socket(), "--log-level", "info")
+	cmd := exec.Command(args[0], args[1:]...)
 	if settings := filepath.Join(h.dir, "agent.yaml"); exists(settings) {
 		cmd.Args = append(cmd.Args, "--config", settings)
 	}

@@ -4,6 +4,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/codec"
+	"github.com/hostnic/hostnic/netcfg/converge"
 	"github.com/hostnic/hostnic/netcfg/kernel"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
@@ -99,7 +101,7 @@ func (h *host) start() {
 	}
 	nudges := make(chan struct{}, 1)
 	h.Engine = engine.New(engine.Options{Kernel: h.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: h.boot,
-		Limits: netcfg.Limits{MaxNics: 1024}, Missing: h.missing, Nudges: nudges, Log: slog.New(slog.NewTextHandler(out, nil))})
+		Limits: netcfg.Limits{MaxNics: 1024}, Rehearse: h.rehearse, Missing: h.missing, Nudges: nudges, Log: slog.New(slog.NewTextHandler(out, nil))})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -125,6 +127,17 @@ func (h *host) start() {
 		_ = st.Close()
 		h.stop = func() {}
 	}
+}
+
+// rehearse is what the daemon does, and fails where the stand-ins do not do what the
+// host is about to do.
+func (h *host) rehearse(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
+	err := kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
+	var op *plan.OpError
+	if err != nil && !errors.As(err, &op) {
+		h.t.Errorf("the rehearsal: %v", err)
+	}
+	return err
 }
 
 // restart ends the engine and starts it again, and returns how many requests the

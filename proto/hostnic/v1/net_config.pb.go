@@ -1042,7 +1042,9 @@ type Plan struct {
 	Warnings []*Problem `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Paths to those who manage the host that would be interrupted. An apply is
 	// refused for them; see ApplyOptions.force.
-	Cuts          []*Cut `protobuf:"bytes,5,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	Cuts []*Cut `protobuf:"bytes,5,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	// How it went on stand-ins; only in the answer to Check.
+	Rehearsal     *Rehearsal `protobuf:"bytes,6,opt,name=rehearsal,proto3" json:"rehearsal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1112,6 +1114,82 @@ func (x *Plan) GetCuts() []*Cut {
 	return nil
 }
 
+func (x *Plan) GetRehearsal() *Rehearsal {
+	if x != nil {
+		return x.Rehearsal
+	}
+	return nil
+}
+
+// Rehearsal is a plan played in a network namespace of its own, under the same
+// kernel, on stand-ins with the names, kinds, masters, MACs and MTUs of the host's
+// links. What the kernel refuses there is an error of the call: FAILED_PRECONDITION,
+// or UNIMPLEMENTED where the kernel lacks something, with the reason
+// rehearsal-refused and the kernel's own words.
+type Rehearsal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why there was none; empty when there was one. It takes CAP_SYS_ADMIN.
+	Skipped string `protobuf:"bytes,1,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	// What it does not tell, a clause each: what only a driver knows, or the other end
+	// of a cable.
+	Open []string `protobuf:"bytes,2,rep,name=open,proto3" json:"open,omitempty"`
+	// How long it took.
+	Duration      *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rehearsal) Reset() {
+	*x = Rehearsal{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rehearsal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rehearsal) ProtoMessage() {}
+
+func (x *Rehearsal) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rehearsal.ProtoReflect.Descriptor instead.
+func (*Rehearsal) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Rehearsal) GetSkipped() string {
+	if x != nil {
+		return x.Skipped
+	}
+	return ""
+}
+
+func (x *Rehearsal) GetOpen() []string {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *Rehearsal) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
 // Path is a connection between this host and somebody who manages it.
 type Path struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1125,7 +1203,7 @@ type Path struct {
 
 func (x *Path) Reset() {
 	*x = Path{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1215,7 @@ func (x *Path) String() string {
 func (*Path) ProtoMessage() {}
 
 func (x *Path) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1228,7 @@ func (x *Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Path.ProtoReflect.Descriptor instead.
 func (*Path) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{16}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Path) GetClient() string {
@@ -1184,7 +1262,7 @@ type Cut struct {
 
 func (x *Cut) Reset() {
 	*x = Cut{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1274,7 @@ func (x *Cut) String() string {
 func (*Cut) ProtoMessage() {}
 
 func (x *Cut) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1287,7 @@ func (x *Cut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cut.ProtoReflect.Descriptor instead.
 func (*Cut) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{17}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Cut) GetPath() *Path {
@@ -1257,7 +1335,7 @@ type PlannedOperation struct {
 
 func (x *PlannedOperation) Reset() {
 	*x = PlannedOperation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1347,7 @@ func (x *PlannedOperation) String() string {
 func (*PlannedOperation) ProtoMessage() {}
 
 func (x *PlannedOperation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1360,7 @@ func (x *PlannedOperation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedOperation.ProtoReflect.Descriptor instead.
 func (*PlannedOperation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{18}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PlannedOperation) GetCommand() string {
@@ -1328,7 +1406,7 @@ type Forecast struct {
 
 func (x *Forecast) Reset() {
 	*x = Forecast{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1418,7 @@ func (x *Forecast) String() string {
 func (*Forecast) ProtoMessage() {}
 
 func (x *Forecast) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1431,7 @@ func (x *Forecast) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forecast.ProtoReflect.Descriptor instead.
 func (*Forecast) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{19}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Forecast) GetNic() string {
@@ -1390,7 +1468,7 @@ type Waiting struct {
 
 func (x *Waiting) Reset() {
 	*x = Waiting{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1480,7 @@ func (x *Waiting) String() string {
 func (*Waiting) ProtoMessage() {}
 
 func (x *Waiting) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1493,7 @@ func (x *Waiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiting.ProtoReflect.Descriptor instead.
 func (*Waiting) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{20}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Waiting) GetNic() string {
@@ -1443,7 +1521,7 @@ type CheckRequest struct {
 
 func (x *CheckRequest) Reset() {
 	*x = CheckRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1533,7 @@ func (x *CheckRequest) String() string {
 func (*CheckRequest) ProtoMessage() {}
 
 func (x *CheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1546,7 @@ func (x *CheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
 func (*CheckRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{21}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CheckRequest) GetPaths() []*Path {
@@ -1489,7 +1567,7 @@ type CheckResponse struct {
 
 func (x *CheckResponse) Reset() {
 	*x = CheckResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1579,7 @@ func (x *CheckResponse) String() string {
 func (*CheckResponse) ProtoMessage() {}
 
 func (x *CheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1592,7 @@ func (x *CheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
 func (*CheckResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{22}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CheckResponse) GetPlan() *Plan {
@@ -1537,6 +1615,9 @@ type ApplyOptions struct {
 	// none comes, go back to what is committed, even if the agent is dead by then.
 	// Absent: do not wait. Not for commits.
 	RevertAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	// Do not rehearse the plan; see Rehearsal.
+	// Errors without it: rehearsal-refused.
+	NoRehearse bool `protobuf:"varint,4,opt,name=no_rehearse,json=noRehearse,proto3" json:"no_rehearse,omitempty"`
 	// Go on although the plan interrupts the path to somebody who manages the host
 	// and there is no revert_after, or although no way to them is left.
 	// Errors without it: FAILED_PRECONDITION, path-cut or no-path-left.
@@ -1553,7 +1634,7 @@ type ApplyOptions struct {
 
 func (x *ApplyOptions) Reset() {
 	*x = ApplyOptions{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1646,7 @@ func (x *ApplyOptions) String() string {
 func (*ApplyOptions) ProtoMessage() {}
 
 func (x *ApplyOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1659,7 @@ func (x *ApplyOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyOptions.ProtoReflect.Descriptor instead.
 func (*ApplyOptions) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{23}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ApplyOptions) GetOperationId() string {
@@ -1600,6 +1681,13 @@ func (x *ApplyOptions) GetRevertAfter() *durationpb.Duration {
 		return x.RevertAfter
 	}
 	return nil
+}
+
+func (x *ApplyOptions) GetNoRehearse() bool {
+	if x != nil {
+		return x.NoRehearse
+	}
+	return false
 }
 
 func (x *ApplyOptions) GetForce() bool {
@@ -1627,7 +1715,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1727,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1740,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{24}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ApplyRequest) GetOptions() *ApplyOptions {
@@ -1673,7 +1761,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1773,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1786,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{25}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ApplyResponse) GetUpdate() *OperationUpdate {
@@ -1721,7 +1809,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1821,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1834,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{26}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CommitRequest) GetOptions() *ApplyOptions {
@@ -1774,7 +1862,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1874,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +1887,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{27}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CommitResponse) GetUpdate() *OperationUpdate {
@@ -1822,7 +1910,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1922,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1935,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RollbackRequest) GetOptions() *ApplyOptions {
@@ -1875,7 +1963,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1975,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1988,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RollbackResponse) GetUpdate() *OperationUpdate {
@@ -1923,7 +2011,7 @@ type ExtendDeadlineRequest struct {
 
 func (x *ExtendDeadlineRequest) Reset() {
 	*x = ExtendDeadlineRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2023,7 @@ func (x *ExtendDeadlineRequest) String() string {
 func (*ExtendDeadlineRequest) ProtoMessage() {}
 
 func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2036,7 @@ func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeadlineRequest.ProtoReflect.Descriptor instead.
 func (*ExtendDeadlineRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExtendDeadlineRequest) GetOperationId() string {
@@ -1976,7 +2064,7 @@ type ExtendDeadlineResponse struct {
 
 func (x *ExtendDeadlineResponse) Reset() {
 	*x = ExtendDeadlineResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2076,7 @@ func (x *ExtendDeadlineResponse) String() string {
 func (*ExtendDeadlineResponse) ProtoMessage() {}
 
 func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2089,7 @@ func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeadlineResponse.ProtoReflect.Descriptor instead.
 func (*ExtendDeadlineResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExtendDeadlineResponse) GetPending() *Pending {
@@ -2025,7 +2113,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2125,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2138,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Pending) GetOperationId() string {
@@ -2080,7 +2168,7 @@ type OperationUpdate struct {
 
 func (x *OperationUpdate) Reset() {
 	*x = OperationUpdate{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2180,7 @@ func (x *OperationUpdate) String() string {
 func (*OperationUpdate) ProtoMessage() {}
 
 func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2193,7 @@ func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperationUpdate.ProtoReflect.Descriptor instead.
 func (*OperationUpdate) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OperationUpdate) GetStep() *Step {
@@ -2127,7 +2215,7 @@ type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it began.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// validating, planning, applying, verifying, rolling-back, storing, done.
+	// validating, planning, rehearsing, applying, verifying, rolling-back, storing, done.
 	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
 	// One line for a person.
 	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
@@ -2137,7 +2225,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2237,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2250,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Step) GetTime() *timestamppb.Timestamp {
@@ -2226,7 +2314,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2326,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2339,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Operation) GetId() string {
@@ -2370,7 +2458,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2470,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2483,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -2416,7 +2504,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2428,7 +2516,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2441,7 +2529,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -2460,7 +2548,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2560,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2573,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
 }
 
 // The operations that the agent remembers.
@@ -2499,7 +2587,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2599,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2612,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -2543,7 +2631,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2643,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2656,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
 }
 
 // The stored revisions.
@@ -2582,7 +2670,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2682,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2695,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -2634,7 +2722,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2646,7 +2734,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2659,7 +2747,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Revision) GetRevision() int64 {
@@ -2699,7 +2787,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2711,7 +2799,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2724,7 +2812,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
 }
 
 // Where the host stands.
@@ -2756,7 +2844,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +2856,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +2869,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetStatusResponse) GetStagedRevision() int64 {
@@ -2924,7 +3012,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04from\x18\x02 \x01(\v2\x1a.hostnic.v1.ConfigSelectorR\x04from\x12&\n" +
 	"\x05paths\x18\x03 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"4\n" +
 	"\fPlanResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xfb\x01\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xb0\x02\n" +
 	"\x04Plan\x12<\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2\x1c.hostnic.v1.PlannedOperationR\n" +
@@ -2932,7 +3020,12 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\bforecast\x18\x02 \x03(\v2\x14.hostnic.v1.ForecastR\bforecast\x12-\n" +
 	"\awaiting\x18\x03 \x03(\v2\x13.hostnic.v1.WaitingR\awaiting\x12/\n" +
 	"\bwarnings\x18\x04 \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\x12#\n" +
-	"\x04cuts\x18\x05 \x03(\v2\x0f.hostnic.v1.CutR\x04cuts\"2\n" +
+	"\x04cuts\x18\x05 \x03(\v2\x0f.hostnic.v1.CutR\x04cuts\x123\n" +
+	"\trehearsal\x18\x06 \x01(\v2\x15.hostnic.v1.RehearsalR\trehearsal\"p\n" +
+	"\tRehearsal\x12\x18\n" +
+	"\askipped\x18\x01 \x01(\tR\askipped\x12\x12\n" +
+	"\x04open\x18\x02 \x03(\tR\x04open\x125\n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bduration\"2\n" +
 	"\x04Path\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\"p\n" +
@@ -2960,11 +3053,13 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\fCheckRequest\x12&\n" +
 	"\x05paths\x18\x01 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"5\n" +
 	"\rCheckResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xef\x01\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\x90\x02\n" +
 	"\fApplyOptions\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12,\n" +
 	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01\x12<\n" +
-	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12\x14\n" +
+	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12\x1f\n" +
+	"\vno_rehearse\x18\x04 \x01(\bR\n" +
+	"noRehearse\x12\x14\n" +
 	"\x05force\x18\x05 \x01(\bR\x05force\x12&\n" +
 	"\x05paths\x18\b \x03(\v2\x10.hostnic.v1.PathR\x05pathsB\x12\n" +
 	"\x10_staged_revision\"B\n" +
@@ -3079,7 +3174,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -3098,127 +3193,130 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*PlanRequest)(nil),            // 14: hostnic.v1.PlanRequest
 	(*PlanResponse)(nil),           // 15: hostnic.v1.PlanResponse
 	(*Plan)(nil),                   // 16: hostnic.v1.Plan
-	(*Path)(nil),                   // 17: hostnic.v1.Path
-	(*Cut)(nil),                    // 18: hostnic.v1.Cut
-	(*PlannedOperation)(nil),       // 19: hostnic.v1.PlannedOperation
-	(*Forecast)(nil),               // 20: hostnic.v1.Forecast
-	(*Waiting)(nil),                // 21: hostnic.v1.Waiting
-	(*CheckRequest)(nil),           // 22: hostnic.v1.CheckRequest
-	(*CheckResponse)(nil),          // 23: hostnic.v1.CheckResponse
-	(*ApplyOptions)(nil),           // 24: hostnic.v1.ApplyOptions
-	(*ApplyRequest)(nil),           // 25: hostnic.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 26: hostnic.v1.ApplyResponse
-	(*CommitRequest)(nil),          // 27: hostnic.v1.CommitRequest
-	(*CommitResponse)(nil),         // 28: hostnic.v1.CommitResponse
-	(*RollbackRequest)(nil),        // 29: hostnic.v1.RollbackRequest
-	(*RollbackResponse)(nil),       // 30: hostnic.v1.RollbackResponse
-	(*ExtendDeadlineRequest)(nil),  // 31: hostnic.v1.ExtendDeadlineRequest
-	(*ExtendDeadlineResponse)(nil), // 32: hostnic.v1.ExtendDeadlineResponse
-	(*Pending)(nil),                // 33: hostnic.v1.Pending
-	(*OperationUpdate)(nil),        // 34: hostnic.v1.OperationUpdate
-	(*Step)(nil),                   // 35: hostnic.v1.Step
-	(*Operation)(nil),              // 36: hostnic.v1.Operation
-	(*GetOperationRequest)(nil),    // 37: hostnic.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),   // 38: hostnic.v1.GetOperationResponse
-	(*ListOperationsRequest)(nil),  // 39: hostnic.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil), // 40: hostnic.v1.ListOperationsResponse
-	(*ListRevisionsRequest)(nil),   // 41: hostnic.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 42: hostnic.v1.ListRevisionsResponse
-	(*Revision)(nil),               // 43: hostnic.v1.Revision
-	(*GetStatusRequest)(nil),       // 44: hostnic.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 45: hostnic.v1.GetStatusResponse
-	(*HostNic)(nil),                // 46: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 47: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 48: hostnic.v1.DocumentFormat
-	(*durationpb.Duration)(nil),    // 49: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 50: google.protobuf.Timestamp
-	(*Drift)(nil),                  // 51: hostnic.v1.Drift
+	(*Rehearsal)(nil),              // 17: hostnic.v1.Rehearsal
+	(*Path)(nil),                   // 18: hostnic.v1.Path
+	(*Cut)(nil),                    // 19: hostnic.v1.Cut
+	(*PlannedOperation)(nil),       // 20: hostnic.v1.PlannedOperation
+	(*Forecast)(nil),               // 21: hostnic.v1.Forecast
+	(*Waiting)(nil),                // 22: hostnic.v1.Waiting
+	(*CheckRequest)(nil),           // 23: hostnic.v1.CheckRequest
+	(*CheckResponse)(nil),          // 24: hostnic.v1.CheckResponse
+	(*ApplyOptions)(nil),           // 25: hostnic.v1.ApplyOptions
+	(*ApplyRequest)(nil),           // 26: hostnic.v1.ApplyRequest
+	(*ApplyResponse)(nil),          // 27: hostnic.v1.ApplyResponse
+	(*CommitRequest)(nil),          // 28: hostnic.v1.CommitRequest
+	(*CommitResponse)(nil),         // 29: hostnic.v1.CommitResponse
+	(*RollbackRequest)(nil),        // 30: hostnic.v1.RollbackRequest
+	(*RollbackResponse)(nil),       // 31: hostnic.v1.RollbackResponse
+	(*ExtendDeadlineRequest)(nil),  // 32: hostnic.v1.ExtendDeadlineRequest
+	(*ExtendDeadlineResponse)(nil), // 33: hostnic.v1.ExtendDeadlineResponse
+	(*Pending)(nil),                // 34: hostnic.v1.Pending
+	(*OperationUpdate)(nil),        // 35: hostnic.v1.OperationUpdate
+	(*Step)(nil),                   // 36: hostnic.v1.Step
+	(*Operation)(nil),              // 37: hostnic.v1.Operation
+	(*GetOperationRequest)(nil),    // 38: hostnic.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),   // 39: hostnic.v1.GetOperationResponse
+	(*ListOperationsRequest)(nil),  // 40: hostnic.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil), // 41: hostnic.v1.ListOperationsResponse
+	(*ListRevisionsRequest)(nil),   // 42: hostnic.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 43: hostnic.v1.ListRevisionsResponse
+	(*Revision)(nil),               // 44: hostnic.v1.Revision
+	(*GetStatusRequest)(nil),       // 45: hostnic.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 46: hostnic.v1.GetStatusResponse
+	(*HostNic)(nil),                // 47: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 48: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 49: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 51: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 52: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	46, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	47, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	47, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	48, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	48, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	49, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	48, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	49, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
 	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
 	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
 	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
 	1,  // 13: hostnic.v1.PlanRequest.from:type_name -> hostnic.v1.ConfigSelector
-	17, // 14: hostnic.v1.PlanRequest.paths:type_name -> hostnic.v1.Path
+	18, // 14: hostnic.v1.PlanRequest.paths:type_name -> hostnic.v1.Path
 	16, // 15: hostnic.v1.PlanResponse.plan:type_name -> hostnic.v1.Plan
-	19, // 16: hostnic.v1.Plan.operations:type_name -> hostnic.v1.PlannedOperation
-	20, // 17: hostnic.v1.Plan.forecast:type_name -> hostnic.v1.Forecast
-	21, // 18: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
+	20, // 16: hostnic.v1.Plan.operations:type_name -> hostnic.v1.PlannedOperation
+	21, // 17: hostnic.v1.Plan.forecast:type_name -> hostnic.v1.Forecast
+	22, // 18: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
 	11, // 19: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
-	18, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
-	17, // 21: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
-	17, // 22: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
-	16, // 23: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	49, // 24: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	17, // 25: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
-	24, // 26: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
-	34, // 27: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
-	24, // 28: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
-	34, // 29: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
-	24, // 30: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
-	34, // 31: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	49, // 32: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
-	33, // 33: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	49, // 34: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
-	35, // 35: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
-	36, // 36: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	50, // 37: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	50, // 38: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	49, // 39: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	51, // 40: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
-	21, // 41: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
-	11, // 42: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
-	20, // 43: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	49, // 44: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
-	36, // 45: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	36, // 46: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	43, // 47: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	50, // 48: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	36, // 49: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	51, // 50: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	21, // 51: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	33, // 52: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	6,  // 53: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 54: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 55: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 56: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	22, // 57: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	25, // 58: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	27, // 59: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	29, // 60: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	31, // 61: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	37, // 62: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	39, // 63: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	41, // 64: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	44, // 65: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 66: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 67: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 68: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 69: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	23, // 70: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	26, // 71: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	28, // 72: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	30, // 73: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	32, // 74: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	38, // 75: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	40, // 76: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	42, // 77: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	45, // 78: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	66, // [66:79] is the sub-list for method output_type
-	53, // [53:66] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	19, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
+	17, // 21: hostnic.v1.Plan.rehearsal:type_name -> hostnic.v1.Rehearsal
+	50, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
+	18, // 23: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
+	18, // 24: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
+	16, // 25: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
+	50, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	18, // 27: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
+	25, // 28: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
+	35, // 29: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
+	25, // 30: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
+	35, // 31: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
+	25, // 32: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
+	35, // 33: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
+	50, // 34: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	34, // 35: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
+	50, // 36: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	36, // 37: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
+	37, // 38: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
+	51, // 39: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	51, // 40: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	50, // 41: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	52, // 42: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	22, // 43: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
+	11, // 44: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
+	21, // 45: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
+	50, // 46: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	37, // 47: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	37, // 48: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	44, // 49: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	51, // 50: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	37, // 51: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	52, // 52: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	22, // 53: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	34, // 54: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	6,  // 55: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 56: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 57: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 58: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	23, // 59: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	26, // 60: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	28, // 61: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	30, // 62: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	32, // 63: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	38, // 64: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	40, // 65: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	42, // 66: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	45, // 67: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 68: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 69: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 70: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 71: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	24, // 72: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	27, // 73: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	29, // 74: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	31, // 75: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	33, // 76: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	39, // 77: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	41, // 78: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	43, // 79: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	46, // 80: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	68, // [68:81] is the sub-list for method output_type
+	55, // [55:68] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -3231,16 +3329,16 @@ func file_hostnic_v1_net_config_proto_init() {
 	file_hostnic_v1_net_config_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[3].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[8].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[23].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[28].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[35].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[24].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[29].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   45,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
