@@ -71,6 +71,7 @@ type Engine struct {
 	loaded   chan struct{}
 	ready    chan struct{}
 	stopped  chan struct{}
+	ending   <-chan struct{} // closed when Run is to end; nil outside of it
 
 	// What follows belongs to the loop.
 	staged, running, committed netcfg.Config
@@ -126,6 +127,7 @@ func (e *Engine) View() View { return *e.view.Load() }
 // impossible; a host that does not fit its configuration is not one.
 func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.stopped)
+	e.ending = ctx.Done()
 	if err := e.Recover(ctx); err != nil {
 		return err
 	}

@@ -51,6 +51,9 @@ type Request struct {
 	// RevertAfter is how long the change waits to be confirmed by a commit before
 	// the host goes back to what is committed; 0 is for ever.
 	RevertAfter time.Duration
+	// Wait is how long to wait for everything to be ready; see plan.Unready. 0 is not
+	// at all.
+	Wait time.Duration
 	// Force goes on although the change cuts a path.
 	Force bool
 	// NoRehearse goes without a rehearsal.
@@ -62,7 +65,7 @@ type Request struct {
 
 // same is true of a repetition of the request.
 func (r Request) same(o Request) bool {
-	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Force == o.Force && r.NoRehearse == o.NoRehearse && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
+	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Wait == o.Wait && r.Force == o.Force && r.NoRehearse == o.NoRehearse && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
 }
 
 func equalPointer(a, b *int64) bool {

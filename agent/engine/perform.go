@@ -52,6 +52,11 @@ func (e *Engine) allowed(r Request) error {
 			return err
 		}
 	}
+	if r.Wait != 0 {
+		if err := ValidWait(r.Wait); err != nil {
+			return err
+		}
+	}
 	if r.StagedRevision != nil && *r.StagedRevision != e.stagedRevision {
 		return &Error{Kind: Stale, Rule: "stale-revision",
 			Message: fmt.Sprintf("the candidate is at revision %d, not at %d: somebody else has edited it; look at it again (agentctl diff)", e.stagedRevision, *r.StagedRevision)}
@@ -128,6 +133,9 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		return e.undo(ctx, t, op, rep, journal, err)
 	}
 	t.step("verifying", "the host is as wanted")
+	if err := e.await(ctx, t, target, &rep, &journal); err != nil {
+		return e.undo(ctx, t, op, rep, journal, err)
+	}
 	op.Disrupted, op.Waiting = rep.Plan.Forecast, rep.Intent.Waiting
 	return e.conclude(ctx, t, op, rep, journal)
 }

@@ -42,6 +42,7 @@ func request(kind engine.Kind, o *hostnicv1.ApplyOptions) engine.Request {
 	if o != nil {
 		r.StagedRevision = o.StagedRevision
 		r.RevertAfter = o.GetRevertAfter().AsDuration()
+		r.Wait = o.GetWait().AsDuration()
 		r.Force, r.NoRehearse = o.GetForce(), o.GetNoRehearse()
 	}
 	return r
@@ -53,6 +54,14 @@ func checkWindow(o *hostnicv1.ApplyOptions) error {
 		return nil
 	}
 	return engine.ValidWindow(o.GetRevertAfter().AsDuration())
+}
+
+// checkWait refuses a wait that is given but is none.
+func checkWait(o *hostnicv1.ApplyOptions) error {
+	if o.GetWait() == nil {
+		return nil
+	}
+	return engine.ValidWait(o.GetWait().AsDuration())
 }
 
 // ExtendDeadline moves the deadline of the change that waits to be confirmed.
@@ -72,6 +81,9 @@ func (c *configService) run(ctx context.Context, o *hostnicv1.ApplyOptions, r en
 		return err
 	}
 	if err := checkWindow(o); err != nil {
+		return err
+	}
+	if err := checkWait(o); err != nil {
 		return err
 	}
 	var err error

@@ -17,12 +17,15 @@ type changeOptions struct {
 	revertAfter time.Duration
 	// force goes on although the change cuts the path to who manages the host.
 	force bool
+	// wait is how long to wait for everything to be ready; 0 is not given.
+	wait time.Duration
 	// noRehearse goes to the host without a rehearsal.
 	noRehearse bool
 }
 
 func (o *changeOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.force, "force", false, "go on although the change interrupts your own connection, or leaves the control plane no way to the host")
+	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for carriers, LACP and address checks, and take the change back if they do not come (30s)")
 	cmd.Flags().BoolVar(&o.noRehearse, "no-rehearse", false, "do not play the plan on stand-ins first")
 }
 
@@ -35,6 +38,9 @@ func (o *changeOptions) checkFlags(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("revert-after") && o.revertAfter <= 0 {
 		return &usageError{what: fmt.Sprintf("--revert-after %s is no time to confirm in: give from 1s to 24h", o.revertAfter), command: cmd}
 	}
+	if cmd.Flags().Changed("wait") && o.wait <= 0 {
+		return &usageError{what: fmt.Sprintf("--wait %s is no time to wait: give from 1s to 10m", o.wait), command: cmd}
+	}
 	return nil
 }
 
@@ -42,6 +48,9 @@ func (o *changeOptions) checkFlags(cmd *cobra.Command) error {
 func (o *changeOptions) onto(options *hostnicv1.ApplyOptions) *hostnicv1.ApplyOptions {
 	if o.revertAfter != 0 {
 		options.RevertAfter = durationpb.New(o.revertAfter)
+	}
+	if o.wait != 0 {
+		options.Wait = durationpb.New(o.wait)
 	}
 	options.Force, options.NoRehearse = o.force, o.noRehearse
 	return options

@@ -28,6 +28,9 @@ nothing is stored.` + exits(exitRefused, exitRolledBack, exitIncomplete, exitUnr
 		GroupID: groupAct,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.checkFlags(cmd); err != nil {
+				return err
+			}
 			return runCommit(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -181,7 +182,8 @@ func TestFault_B17(t *testing.T) {
 	h.link("bond0.100")
 }
 
-// Nobody speaks LACP at the other end: the bond is up and applied, and says so.
+// Nobody speaks LACP at the other end: the bond is up and applied, and says so. Where
+// the operation was asked to wait for it, that is a reason to go back.
 func TestFault_B18(t *testing.T) {
 	h := newHost(t, "eth0", "eth1", "eth2")
 	h.apply(rack)
@@ -189,6 +191,15 @@ func TestFault_B18(t *testing.T) {
 	l := h.link("bond0")
 	same(t, "up, partner", []any{l.AdminUp, l.Bond.AD.PartnerMAC}, "[true 00:00:00:00:00:00]")
 	h.settled()
+	before := h.look()
+	if err := h.stage(`host_nics: [{name: bond0, mtu: 1400}, {name: bond0.100, mtu: 1400}]`); err != nil {
+		t.Fatal(err)
+	}
+	op, err := h.Do(t.Context(), engine.Request{Kind: engine.Apply, Wait: time.Second}, nil)
+	if err != nil || op.State != engine.RolledBack || !strings.Contains(op.Err.Error(), "not ready within 1s: bond0: nobody speaks LACP at the other end") {
+		t.Errorf("waited for it: %v, state %s, %v", err, op.State, op.Err)
+	}
+	h.unchanged(before)
 }
 
 func TestFault_B24(t *testing.T) {

@@ -1622,6 +1622,11 @@ type ApplyOptions struct {
 	// and there is no revert_after, or although no way to them is left.
 	// Errors without it: FAILED_PRECONDITION, path-cut or no-path-left.
 	Force bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
+	// Wait so long, from 1 s to 10 min, until everything is ready: links have
+	// carriers, the other end of LACP speaks, IPv6 addresses are found to be nobody
+	// else's, and nothing is waiting. What is not ready by then is an error, and the change is taken
+	// back. Absent: do not wait, but tell.
+	Wait *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
 	// Connections that the change must not cut unasked, such as the one that an
 	// operator has come in by. The caller's own, when it comes over the network, and
 	// the addresses of control_plane in agent.yaml are watched over without being
@@ -1695,6 +1700,13 @@ func (x *ApplyOptions) GetForce() bool {
 		return x.Force
 	}
 	return false
+}
+
+func (x *ApplyOptions) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
 }
 
 func (x *ApplyOptions) GetPaths() []*Path {
@@ -2215,7 +2227,7 @@ type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it began.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// validating, planning, rehearsing, applying, verifying, rolling-back, storing, done.
+	// validating, planning, rehearsing, applying, verifying, waiting, rolling-back, storing, done.
 	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
 	// One line for a person.
 	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
@@ -3053,14 +3065,15 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\fCheckRequest\x12&\n" +
 	"\x05paths\x18\x01 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"5\n" +
 	"\rCheckResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\x90\x02\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xbf\x02\n" +
 	"\fApplyOptions\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12,\n" +
 	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01\x12<\n" +
 	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12\x1f\n" +
 	"\vno_rehearse\x18\x04 \x01(\bR\n" +
 	"noRehearse\x12\x14\n" +
-	"\x05force\x18\x05 \x01(\bR\x05force\x12&\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\x12-\n" +
+	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12&\n" +
 	"\x05paths\x18\b \x03(\v2\x10.hostnic.v1.PathR\x05pathsB\x12\n" +
 	"\x10_staged_revision\"B\n" +
 	"\fApplyRequest\x122\n" +
@@ -3258,65 +3271,66 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	18, // 24: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
 	16, // 25: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
 	50, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	18, // 27: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
-	25, // 28: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
-	35, // 29: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
-	25, // 30: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
-	35, // 31: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
-	25, // 32: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
-	35, // 33: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	50, // 34: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
-	34, // 35: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	50, // 36: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
-	36, // 37: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
-	37, // 38: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	51, // 39: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	51, // 40: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	50, // 41: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	52, // 42: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
-	22, // 43: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
-	11, // 44: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
-	21, // 45: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	50, // 46: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
-	37, // 47: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	37, // 48: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	44, // 49: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	51, // 50: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	37, // 51: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	52, // 52: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	22, // 53: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	34, // 54: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	6,  // 55: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 56: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 57: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 58: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	23, // 59: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	26, // 60: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	28, // 61: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	30, // 62: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 63: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	38, // 64: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	40, // 65: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	42, // 66: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	45, // 67: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 68: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 69: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 70: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 71: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	24, // 72: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	27, // 73: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	29, // 74: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	31, // 75: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 76: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	39, // 77: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	41, // 78: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	43, // 79: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	46, // 80: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	68, // [68:81] is the sub-list for method output_type
-	55, // [55:68] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	50, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
+	18, // 28: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
+	25, // 29: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
+	35, // 30: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
+	25, // 31: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
+	35, // 32: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
+	25, // 33: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
+	35, // 34: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
+	50, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	34, // 36: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
+	50, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	36, // 38: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
+	37, // 39: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
+	51, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	51, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	50, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	52, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	22, // 44: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
+	11, // 45: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
+	21, // 46: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
+	50, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	37, // 48: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	37, // 49: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	44, // 50: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	51, // 51: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	37, // 52: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	52, // 53: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	22, // 54: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	34, // 55: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	6,  // 56: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 57: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 58: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 59: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	23, // 60: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	26, // 61: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	28, // 62: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	30, // 63: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	32, // 64: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	38, // 65: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	40, // 66: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	42, // 67: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	45, // 68: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 69: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 70: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 71: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 72: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	24, // 73: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	27, // 74: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	29, // 75: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	31, // 76: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	33, // 77: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	39, // 78: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	41, // 79: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	43, // 80: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	46, // 81: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	69, // [69:82] is the sub-list for method output_type
+	56, // [56:69] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }

@@ -1,0 +1,41 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Unready is what a host that is as wanted still lacks to be of use: NICs that are not
+// there, carriers, partners that speak LACP, IPv6 addresses that the kernel is still
+// checking for duplicates (RFC 4862, 5.4). Of a bond's slaves nothing is asked.
+func Unready(in Intent, s state.Snapshot) []Waiting {
+	out := slices.Clone(in.Waiting)
+	tentative := map[int]string{}
+	for _, a := range s.Addresses {
+		if a.Flags&state.FlagTentative != 0 && a.Flags&state.FlagDADFailed == 0 && !a.LinkLocal() {
+			tentative[a.Link] = a.Prefix.Addr().String()
+		}
+	}
+	for _, w := range in.Links {
+		l := s.Link(w.Index)
+		if l == nil || !w.Up || w.NoAddresses || w.Restored {
+			continue
+		}
+		wait := func(reason string) { out = append(out, Waiting{w.Name, reason}) }
+		switch {
+		case !l.Carrier:
+			wait("it has no carrier")
+		case l.Bond != nil && l.Bond.Options["mode"] == netcfg.Mode8023AD && !partnered(l.Bond.AD):
+			wait("nobody speaks LACP at the other end")
+		case tentative[w.Index] != "":
+			wait("the kernel is checking whether another host has " + tentative[w.Index])
+		}
+	}
+	return out
+}
+
+func partnered(ad *state.AggregatorInfo) bool {
+	return ad != nil && ad.PartnerMAC != "" && ad.PartnerMAC != "00:00:00:00:00:00"
+}
