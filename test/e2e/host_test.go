@@ -94,7 +94,12 @@ func exists(path string) bool {
 // to be.
 func (h *host) start() {
 	h.t.Helper()
-	h.launch(os.Getenv("HOSTNICD"))
+	h.startProgram(os.Getenv("HOSTNICD"))
+}
+
+func (h *host) startProgram(program string) {
+	h.t.Helper()
+	h.launch(program)
 	// A staging waits for the daemon to be ready, and an empty one changes nothing.
 	h.eventually("the daemon is ready", 20*time.Second, func() bool {
 		out, code := h.try("stage", "-f", "/dev/null")

@@ -38,6 +38,7 @@ const (
 	IPv6   Feature = "ipv6"   // IPv6 addresses
 	TUN    Feature = "tun"    // taps
 	Netem  Feature = "netem"  // loss and delay by the queueing discipline netem
+	Own    Feature = "own"    // a kernel that is nobody else's, whose clock and memory may be played with
 )
 
 // Kernel skips the test unless all the features are there, and fails it when
@@ -118,4 +119,5 @@ var probes = map[Feature]func() error{
 	IPv6:   sync.OnceValue(inScratch(ipv6)),
 	TUN:    sync.OnceValue(inScratch(tun)),
 	Netem:  sync.OnceValue(inScratch(netem)),
+	Own:    sync.OnceValue(own),
 }

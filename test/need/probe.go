@@ -1,9 +1,11 @@
 package need
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -21,6 +23,15 @@ func root() error {
 		return errors.New("no CAP_NET_ADMIN")
 	}
 	return nil
+}
+
+// own is true in user-mode Linux, which runs for these tests only.
+func own() error {
+	cpu, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil && !bytes.Contains(cpu, []byte("User Mode Linux")) {
+		return errors.New("this kernel is the machine's; RUN_IN_KERNEL=uml gives one that is not")
+	}
+	return err
 }
 
 func inScratch(probe func() error) func() error {
