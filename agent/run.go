@@ -94,6 +94,9 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		Look: func(ctx context.Context) (state.Snapshot, error) {
 			return k.SnapshotWith(ctx, kernel.What{Speeds: true, Drivers: true})
 		},
+		Counters: func(ctx context.Context) (state.Snapshot, error) {
+			return k.SnapshotWith(ctx, kernel.What{Counters: true})
+		},
 		Access:    server.Access{Owner: uint32(os.Geteuid()), Operators: group},
 		Transient: []error{kernel.ErrInterrupted, kernel.ErrHung},
 		Features:  server.Features{Release: caps.Release, BondOptions: caps.BondOptions},

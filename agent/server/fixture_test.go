@@ -103,7 +103,7 @@ func newHost(t *testing.T, change ...func(*engine.Options, *Options)) *host {
 	began := time.Now()
 	log := slog.New(slog.NewTextHandler(h.logTo(), nil))
 	eo := engine.Options{Kernel: h.kernel, Store: st, HostID: testHost, BootID: "this boot", Clock: func() time.Duration { return time.Since(began) }, Log: log, Limits: netcfg.Limits{MaxNics: 1024}}
-	so := Options{Look: h.lookNow, Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
+	so := Options{Look: h.lookNow, Counters: h.lookNow, Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
 	for _, c := range change {
 		c(&eo, &so)
 	}

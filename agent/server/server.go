@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/netcfg/codec"
 	"github.com/hostnic/hostnic/netcfg/state"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
@@ -45,6 +46,8 @@ type Options struct {
 	Engine *engine.Engine
 	// Look is the look that is taken for clients: with speeds, and drivers.
 	Look func(context.Context) (state.Snapshot, error)
+	// Counters is the look with counters.
+	Counters func(context.Context) (state.Snapshot, error)
 	// Access says who may do what.
 	Access Access
 	// Transient are errors that pass by themselves, answered as worth another try.
@@ -68,6 +71,7 @@ type Server struct {
 	Options
 	grpc   *grpc.Server
 	health *health
+	meter  *inventory.Meter
 	// stopping ends streams that only watch.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -75,7 +79,7 @@ type Server struct {
 
 // New makes a server; Serve starts it.
 func New(o Options) *Server {
-	s := &Server{Options: o, health: newHealth(o.Engine)}
+	s := &Server{Options: o, health: newHealth(o.Engine), meter: inventory.NewMeter()}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.Creds(peerCredentials{o.Access}),

@@ -17,6 +17,8 @@ type screen struct {
 	w io.Writer
 	// width is 0 where lines may be as long as they are: not a terminal.
 	width int
+	// height is how many lines a terminal has; 0 where it is not known.
+	height int
 	// live is true of a terminal on which a line can be drawn again.
 	live  bool
 	color bool
@@ -36,7 +38,7 @@ func (g *globals) screen(w io.Writer) screen {
 	terminal := false
 	if f, ok := w.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(f.Fd())) {
 		terminal, s.live = true, g.getenv("TERM") != "dumb"
-		s.width, _, _ = term.GetSize(int(f.Fd())) // unknown is 0
+		s.width, s.height, _ = term.GetSize(int(f.Fd())) // unknown is 0
 	}
 	if columns, err := strconv.Atoi(g.getenv("COLUMNS")); err == nil && s.width == 0 {
 		s.width = columns

@@ -11,6 +11,8 @@ package hostnicv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -296,6 +298,339 @@ func (x *GetHostNicResponse) GetDocument() []byte {
 	return nil
 }
 
+// Asks for statistics.
+type GetStatisticsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids or names. Absent: every interface but the loopback.
+	Nics []string `protobuf:"bytes,1,rep,name=nics,proto3" json:"nics,omitempty"`
+	// Measure twice, so long apart, from 1 s to 60 s, and give the rates between.
+	// Absent: answer at once, with rates since an earlier call of anybody where there
+	// was one between 0.5 s and 5 min ago.
+	Interval      *durationpb.Duration `protobuf:"bytes,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatisticsRequest) Reset() {
+	*x = GetStatisticsRequest{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatisticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatisticsRequest) ProtoMessage() {}
+
+func (x *GetStatisticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatisticsRequest.ProtoReflect.Descriptor instead.
+func (*GetStatisticsRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetStatisticsRequest) GetNics() []string {
+	if x != nil {
+		return x.Nics
+	}
+	return nil
+}
+
+func (x *GetStatisticsRequest) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+// Statistics of interfaces.
+type GetStatisticsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the kernel's index.
+	Statistics    []*Statistics `protobuf:"bytes,1,rep,name=statistics,proto3" json:"statistics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatisticsResponse) Reset() {
+	*x = GetStatisticsResponse{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatisticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatisticsResponse) ProtoMessage() {}
+
+func (x *GetStatisticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatisticsResponse.ProtoReflect.Descriptor instead.
+func (*GetStatisticsResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetStatisticsResponse) GetStatistics() []*Statistics {
+	if x != nil {
+		return x.Statistics
+	}
+	return nil
+}
+
+// Statistics are the counters of one interface, by the names of oVirt's statistics
+// (data.current.rx is data_current_rx).
+type Statistics struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the interface.
+	Nic string `protobuf:"bytes,1,opt,name=nic,proto3" json:"nic,omitempty"`
+	// Its id.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// When the kernel was asked.
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// Bytes received a second, the mean over rate_interval. Rates are absent where there
+	// is nothing to compare with.
+	DataCurrentRx *float64 `protobuf:"fixed64,4,opt,name=data_current_rx,json=dataCurrentRx,proto3,oneof" json:"data_current_rx,omitempty"`
+	// Bytes sent a second.
+	DataCurrentTx *float64 `protobuf:"fixed64,5,opt,name=data_current_tx,json=dataCurrentTx,proto3,oneof" json:"data_current_tx,omitempty"`
+	// Bits received a second.
+	DataCurrentRxBps *float64 `protobuf:"fixed64,6,opt,name=data_current_rx_bps,json=dataCurrentRxBps,proto3,oneof" json:"data_current_rx_bps,omitempty"`
+	// Bits sent a second.
+	DataCurrentTxBps *float64 `protobuf:"fixed64,7,opt,name=data_current_tx_bps,json=dataCurrentTxBps,proto3,oneof" json:"data_current_tx_bps,omitempty"`
+	// Packets received a second.
+	PacketsCurrentRx *float64 `protobuf:"fixed64,8,opt,name=packets_current_rx,json=packetsCurrentRx,proto3,oneof" json:"packets_current_rx,omitempty"`
+	// Packets sent a second.
+	PacketsCurrentTx *float64 `protobuf:"fixed64,9,opt,name=packets_current_tx,json=packetsCurrentTx,proto3,oneof" json:"packets_current_tx,omitempty"`
+	// The time that the rates are means of.
+	RateInterval *durationpb.Duration `protobuf:"bytes,10,opt,name=rate_interval,json=rateInterval,proto3" json:"rate_interval,omitempty"`
+	// Bytes received. Totals count from when the link was made, past resets, and never
+	// go back while it is there.
+	DataTotalRx int64 `protobuf:"varint,11,opt,name=data_total_rx,json=dataTotalRx,proto3" json:"data_total_rx,omitempty"`
+	// Bytes sent.
+	DataTotalTx int64 `protobuf:"varint,12,opt,name=data_total_tx,json=dataTotalTx,proto3" json:"data_total_tx,omitempty"`
+	// Packets received.
+	PacketsTotalRx int64 `protobuf:"varint,13,opt,name=packets_total_rx,json=packetsTotalRx,proto3" json:"packets_total_rx,omitempty"`
+	// Packets sent.
+	PacketsTotalTx int64 `protobuf:"varint,14,opt,name=packets_total_tx,json=packetsTotalTx,proto3" json:"packets_total_tx,omitempty"`
+	// Packets that were received damaged.
+	ErrorsTotalRx int64 `protobuf:"varint,15,opt,name=errors_total_rx,json=errorsTotalRx,proto3" json:"errors_total_rx,omitempty"`
+	// Packets that could not be sent.
+	ErrorsTotalTx int64 `protobuf:"varint,16,opt,name=errors_total_tx,json=errorsTotalTx,proto3" json:"errors_total_tx,omitempty"`
+	// Received packets that were thrown away for want of room or of somebody to take
+	// them.
+	DroppedTotalRx int64 `protobuf:"varint,17,opt,name=dropped_total_rx,json=droppedTotalRx,proto3" json:"dropped_total_rx,omitempty"`
+	// Packets that were to be sent and were thrown away.
+	DroppedTotalTx int64 `protobuf:"varint,18,opt,name=dropped_total_tx,json=droppedTotalTx,proto3" json:"dropped_total_tx,omitempty"`
+	// Multicast packets received.
+	MulticastTotalRx int64 `protobuf:"varint,19,opt,name=multicast_total_rx,json=multicastTotalRx,proto3" json:"multicast_total_rx,omitempty"`
+	// How often the driver has begun to count anew, as far as the agent has noticed.
+	Resets int64 `protobuf:"varint,20,opt,name=resets,proto3" json:"resets,omitempty"`
+	// When that was last noticed; absent when it was not.
+	LastReset     *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=last_reset,json=lastReset,proto3" json:"last_reset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Statistics) Reset() {
+	*x = Statistics{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Statistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Statistics) ProtoMessage() {}
+
+func (x *Statistics) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Statistics.ProtoReflect.Descriptor instead.
+func (*Statistics) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Statistics) GetNic() string {
+	if x != nil {
+		return x.Nic
+	}
+	return ""
+}
+
+func (x *Statistics) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Statistics) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Statistics) GetDataCurrentRx() float64 {
+	if x != nil && x.DataCurrentRx != nil {
+		return *x.DataCurrentRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetDataCurrentTx() float64 {
+	if x != nil && x.DataCurrentTx != nil {
+		return *x.DataCurrentTx
+	}
+	return 0
+}
+
+func (x *Statistics) GetDataCurrentRxBps() float64 {
+	if x != nil && x.DataCurrentRxBps != nil {
+		return *x.DataCurrentRxBps
+	}
+	return 0
+}
+
+func (x *Statistics) GetDataCurrentTxBps() float64 {
+	if x != nil && x.DataCurrentTxBps != nil {
+		return *x.DataCurrentTxBps
+	}
+	return 0
+}
+
+func (x *Statistics) GetPacketsCurrentRx() float64 {
+	if x != nil && x.PacketsCurrentRx != nil {
+		return *x.PacketsCurrentRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetPacketsCurrentTx() float64 {
+	if x != nil && x.PacketsCurrentTx != nil {
+		return *x.PacketsCurrentTx
+	}
+	return 0
+}
+
+func (x *Statistics) GetRateInterval() *durationpb.Duration {
+	if x != nil {
+		return x.RateInterval
+	}
+	return nil
+}
+
+func (x *Statistics) GetDataTotalRx() int64 {
+	if x != nil {
+		return x.DataTotalRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetDataTotalTx() int64 {
+	if x != nil {
+		return x.DataTotalTx
+	}
+	return 0
+}
+
+func (x *Statistics) GetPacketsTotalRx() int64 {
+	if x != nil {
+		return x.PacketsTotalRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetPacketsTotalTx() int64 {
+	if x != nil {
+		return x.PacketsTotalTx
+	}
+	return 0
+}
+
+func (x *Statistics) GetErrorsTotalRx() int64 {
+	if x != nil {
+		return x.ErrorsTotalRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetErrorsTotalTx() int64 {
+	if x != nil {
+		return x.ErrorsTotalTx
+	}
+	return 0
+}
+
+func (x *Statistics) GetDroppedTotalRx() int64 {
+	if x != nil {
+		return x.DroppedTotalRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetDroppedTotalTx() int64 {
+	if x != nil {
+		return x.DroppedTotalTx
+	}
+	return 0
+}
+
+func (x *Statistics) GetMulticastTotalRx() int64 {
+	if x != nil {
+		return x.MulticastTotalRx
+	}
+	return 0
+}
+
+func (x *Statistics) GetResets() int64 {
+	if x != nil {
+		return x.Resets
+	}
+	return 0
+}
+
+func (x *Statistics) GetLastReset() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastReset
+	}
+	return nil
+}
+
 // HostNic is one network interface: a NIC, a bond, a VLAN, or another link that
 // the host has. Fields 1 to 19 can be configured; what follows is reported. A
 // field that the agent does not know is absent and absent_reasons says why; no
@@ -381,7 +716,7 @@ type HostNic struct {
 
 func (x *HostNic) Reset() {
 	*x = HostNic{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +728,7 @@ func (x *HostNic) String() string {
 func (*HostNic) ProtoMessage() {}
 
 func (x *HostNic) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +741,7 @@ func (x *HostNic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostNic.ProtoReflect.Descriptor instead.
 func (*HostNic) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{4}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HostNic) GetName() string {
@@ -660,7 +995,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +1007,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +1020,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{5}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Reference) GetId() string {
@@ -713,7 +1048,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +1060,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +1073,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{6}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Mac) GetAddress() string {
@@ -763,7 +1098,7 @@ type Ip struct {
 
 func (x *Ip) Reset() {
 	*x = Ip{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +1110,7 @@ func (x *Ip) String() string {
 func (*Ip) ProtoMessage() {}
 
 func (x *Ip) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +1123,7 @@ func (x *Ip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ip.ProtoReflect.Descriptor instead.
 func (*Ip) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{7}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Ip) GetAddress() string {
@@ -827,7 +1162,7 @@ type Ipv6 struct {
 
 func (x *Ipv6) Reset() {
 	*x = Ipv6{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +1174,7 @@ func (x *Ipv6) String() string {
 func (*Ipv6) ProtoMessage() {}
 
 func (x *Ipv6) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +1187,7 @@ func (x *Ipv6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipv6.ProtoReflect.Descriptor instead.
 func (*Ipv6) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{8}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Ipv6) GetAddress() string {
@@ -887,7 +1222,7 @@ type Vlan struct {
 
 func (x *Vlan) Reset() {
 	*x = Vlan{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1234,7 @@ func (x *Vlan) String() string {
 func (*Vlan) ProtoMessage() {}
 
 func (x *Vlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1247,7 @@ func (x *Vlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vlan.ProtoReflect.Descriptor instead.
 func (*Vlan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{9}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Vlan) GetId() int32 {
@@ -938,7 +1273,7 @@ type Bonding struct {
 
 func (x *Bonding) Reset() {
 	*x = Bonding{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1285,7 @@ func (x *Bonding) String() string {
 func (*Bonding) ProtoMessage() {}
 
 func (x *Bonding) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1298,7 @@ func (x *Bonding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bonding.ProtoReflect.Descriptor instead.
 func (*Bonding) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{10}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Bonding) GetOptions() map[string]string {
@@ -991,7 +1326,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1338,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1351,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{11}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Status) GetState() string {
@@ -1041,7 +1376,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1388,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1401,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{12}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Address) GetAddress() string {
@@ -1105,7 +1440,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1452,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1465,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Drift) GetField() string {
@@ -1159,7 +1494,7 @@ var File_hostnic_v1_host_nic_proto protoreflect.FileDescriptor
 const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\n" +
 	"\x19hostnic/v1/host_nic.proto\x12\n" +
-	"hostnic.v1\"I\n" +
+	"hostnic.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n" +
 	"\x13ListHostNicsRequest\x122\n" +
 	"\x06render\x18\x01 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"d\n" +
 	"\x14ListHostNicsResponse\x120\n" +
@@ -1170,7 +1505,45 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x06render\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"`\n" +
 	"\x12GetHostNicResponse\x12.\n" +
 	"\bhost_nic\x18\x01 \x01(\v2\x13.hostnic.v1.HostNicR\ahostNic\x12\x1a\n" +
-	"\bdocument\x18\x02 \x01(\fR\bdocument\"\xae\n" +
+	"\bdocument\x18\x02 \x01(\fR\bdocument\"a\n" +
+	"\x14GetStatisticsRequest\x12\x12\n" +
+	"\x04nics\x18\x01 \x03(\tR\x04nics\x125\n" +
+	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\binterval\"O\n" +
+	"\x15GetStatisticsResponse\x126\n" +
+	"\n" +
+	"statistics\x18\x01 \x03(\v2\x16.hostnic.v1.StatisticsR\n" +
+	"statistics\"\x8d\b\n" +
+	"\n" +
+	"Statistics\x12\x10\n" +
+	"\x03nic\x18\x01 \x01(\tR\x03nic\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12+\n" +
+	"\x0fdata_current_rx\x18\x04 \x01(\x01H\x00R\rdataCurrentRx\x88\x01\x01\x12+\n" +
+	"\x0fdata_current_tx\x18\x05 \x01(\x01H\x01R\rdataCurrentTx\x88\x01\x01\x122\n" +
+	"\x13data_current_rx_bps\x18\x06 \x01(\x01H\x02R\x10dataCurrentRxBps\x88\x01\x01\x122\n" +
+	"\x13data_current_tx_bps\x18\a \x01(\x01H\x03R\x10dataCurrentTxBps\x88\x01\x01\x121\n" +
+	"\x12packets_current_rx\x18\b \x01(\x01H\x04R\x10packetsCurrentRx\x88\x01\x01\x121\n" +
+	"\x12packets_current_tx\x18\t \x01(\x01H\x05R\x10packetsCurrentTx\x88\x01\x01\x12>\n" +
+	"\rrate_interval\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\frateInterval\x12\"\n" +
+	"\rdata_total_rx\x18\v \x01(\x03R\vdataTotalRx\x12\"\n" +
+	"\rdata_total_tx\x18\f \x01(\x03R\vdataTotalTx\x12(\n" +
+	"\x10packets_total_rx\x18\r \x01(\x03R\x0epacketsTotalRx\x12(\n" +
+	"\x10packets_total_tx\x18\x0e \x01(\x03R\x0epacketsTotalTx\x12&\n" +
+	"\x0ferrors_total_rx\x18\x0f \x01(\x03R\rerrorsTotalRx\x12&\n" +
+	"\x0ferrors_total_tx\x18\x10 \x01(\x03R\rerrorsTotalTx\x12(\n" +
+	"\x10dropped_total_rx\x18\x11 \x01(\x03R\x0edroppedTotalRx\x12(\n" +
+	"\x10dropped_total_tx\x18\x12 \x01(\x03R\x0edroppedTotalTx\x12,\n" +
+	"\x12multicast_total_rx\x18\x13 \x01(\x03R\x10multicastTotalRx\x12\x16\n" +
+	"\x06resets\x18\x14 \x01(\x03R\x06resets\x129\n" +
+	"\n" +
+	"last_reset\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\tlastResetB\x12\n" +
+	"\x10_data_current_rxB\x12\n" +
+	"\x10_data_current_txB\x16\n" +
+	"\x14_data_current_rx_bpsB\x16\n" +
+	"\x14_data_current_tx_bpsB\x15\n" +
+	"\x13_packets_current_rxB\x15\n" +
+	"\x13_packets_current_tx\"\xae\n" +
 	"\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
@@ -1257,11 +1630,12 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x14DOCUMENT_FORMAT_YAML\x10\x01\x12\x18\n" +
 	"\x14DOCUMENT_FORMAT_JSON\x10\x02\x12\x17\n" +
 	"\x13DOCUMENT_FORMAT_XML\x10\x03\x12\x1a\n" +
-	"\x16DOCUMENT_FORMAT_XML_V3\x10\x042\xb0\x01\n" +
+	"\x16DOCUMENT_FORMAT_XML_V3\x10\x042\x86\x02\n" +
 	"\x0eHostNicService\x12Q\n" +
 	"\fListHostNics\x12\x1f.hostnic.v1.ListHostNicsRequest\x1a .hostnic.v1.ListHostNicsResponse\x12K\n" +
 	"\n" +
-	"GetHostNic\x12\x1d.hostnic.v1.GetHostNicRequest\x1a\x1e.hostnic.v1.GetHostNicResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
+	"GetHostNic\x12\x1d.hostnic.v1.GetHostNicRequest\x1a\x1e.hostnic.v1.GetHostNicResponse\x12T\n" +
+	"\rGetStatistics\x12 .hostnic.v1.GetStatisticsRequest\x1a!.hostnic.v1.GetStatisticsResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
 
 var (
 	file_hostnic_v1_host_nic_proto_rawDescOnce sync.Once
@@ -1276,52 +1650,64 @@ func file_hostnic_v1_host_nic_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hostnic_v1_host_nic_proto_goTypes = []any{
-	(DocumentFormat)(0),          // 0: hostnic.v1.DocumentFormat
-	(*ListHostNicsRequest)(nil),  // 1: hostnic.v1.ListHostNicsRequest
-	(*ListHostNicsResponse)(nil), // 2: hostnic.v1.ListHostNicsResponse
-	(*GetHostNicRequest)(nil),    // 3: hostnic.v1.GetHostNicRequest
-	(*GetHostNicResponse)(nil),   // 4: hostnic.v1.GetHostNicResponse
-	(*HostNic)(nil),              // 5: hostnic.v1.HostNic
-	(*Reference)(nil),            // 6: hostnic.v1.Reference
-	(*Mac)(nil),                  // 7: hostnic.v1.Mac
-	(*Ip)(nil),                   // 8: hostnic.v1.Ip
-	(*Ipv6)(nil),                 // 9: hostnic.v1.Ipv6
-	(*Vlan)(nil),                 // 10: hostnic.v1.Vlan
-	(*Bonding)(nil),              // 11: hostnic.v1.Bonding
-	(*Status)(nil),               // 12: hostnic.v1.Status
-	(*Address)(nil),              // 13: hostnic.v1.Address
-	(*Drift)(nil),                // 14: hostnic.v1.Drift
-	nil,                          // 15: hostnic.v1.HostNic.AbsentReasonsEntry
-	nil,                          // 16: hostnic.v1.Bonding.OptionsEntry
+	(DocumentFormat)(0),           // 0: hostnic.v1.DocumentFormat
+	(*ListHostNicsRequest)(nil),   // 1: hostnic.v1.ListHostNicsRequest
+	(*ListHostNicsResponse)(nil),  // 2: hostnic.v1.ListHostNicsResponse
+	(*GetHostNicRequest)(nil),     // 3: hostnic.v1.GetHostNicRequest
+	(*GetHostNicResponse)(nil),    // 4: hostnic.v1.GetHostNicResponse
+	(*GetStatisticsRequest)(nil),  // 5: hostnic.v1.GetStatisticsRequest
+	(*GetStatisticsResponse)(nil), // 6: hostnic.v1.GetStatisticsResponse
+	(*Statistics)(nil),            // 7: hostnic.v1.Statistics
+	(*HostNic)(nil),               // 8: hostnic.v1.HostNic
+	(*Reference)(nil),             // 9: hostnic.v1.Reference
+	(*Mac)(nil),                   // 10: hostnic.v1.Mac
+	(*Ip)(nil),                    // 11: hostnic.v1.Ip
+	(*Ipv6)(nil),                  // 12: hostnic.v1.Ipv6
+	(*Vlan)(nil),                  // 13: hostnic.v1.Vlan
+	(*Bonding)(nil),               // 14: hostnic.v1.Bonding
+	(*Status)(nil),                // 15: hostnic.v1.Status
+	(*Address)(nil),               // 16: hostnic.v1.Address
+	(*Drift)(nil),                 // 17: hostnic.v1.Drift
+	nil,                           // 18: hostnic.v1.HostNic.AbsentReasonsEntry
+	nil,                           // 19: hostnic.v1.Bonding.OptionsEntry
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ListHostNicsRequest.render:type_name -> hostnic.v1.DocumentFormat
-	5,  // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
+	8,  // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
 	0,  // 2: hostnic.v1.GetHostNicRequest.render:type_name -> hostnic.v1.DocumentFormat
-	5,  // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
-	6,  // 4: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
-	6,  // 5: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
-	7,  // 6: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
-	8,  // 7: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
-	9,  // 8: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
-	10, // 9: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
-	11, // 10: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
-	12, // 11: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
-	13, // 12: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
-	14, // 13: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
-	15, // 14: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
-	16, // 15: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	1,  // 16: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	3,  // 17: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	2,  // 18: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	4,  // 19: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	18, // [18:20] is the sub-list for method output_type
-	16, // [16:18] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	8,  // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
+	20, // 4: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
+	7,  // 5: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
+	21, // 6: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
+	20, // 7: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
+	21, // 8: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
+	9,  // 9: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
+	9,  // 10: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
+	10, // 11: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
+	11, // 12: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
+	12, // 13: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
+	13, // 14: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
+	14, // 15: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
+	15, // 16: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
+	16, // 17: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
+	17, // 18: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
+	18, // 19: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
+	19, // 20: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	1,  // 21: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	3,  // 22: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	5,  // 23: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	2,  // 24: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	4,  // 25: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	6,  // 26: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	24, // [24:27] is the sub-list for method output_type
+	21, // [21:24] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
@@ -1329,16 +1715,17 @@ func file_hostnic_v1_host_nic_proto_init() {
 	if File_hostnic_v1_host_nic_proto != nil {
 		return
 	}
-	file_hostnic_v1_host_nic_proto_msgTypes[4].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[8].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[9].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[6].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[7].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[11].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_host_nic_proto_rawDesc), len(file_hostnic_v1_host_nic_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

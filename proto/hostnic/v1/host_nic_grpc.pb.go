@@ -21,8 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HostNicService_ListHostNics_FullMethodName = "/hostnic.v1.HostNicService/ListHostNics"
-	HostNicService_GetHostNic_FullMethodName   = "/hostnic.v1.HostNicService/GetHostNic"
+	HostNicService_ListHostNics_FullMethodName  = "/hostnic.v1.HostNicService/ListHostNics"
+	HostNicService_GetHostNic_FullMethodName    = "/hostnic.v1.HostNicService/GetHostNic"
+	HostNicService_GetStatistics_FullMethodName = "/hostnic.v1.HostNicService/GetStatistics"
 )
 
 // HostNicServiceClient is the client API for HostNicService service.
@@ -39,6 +40,9 @@ type HostNicServiceClient interface {
 	// GetHostNic returns one interface by id or name.
 	// Errors: NOT_FOUND.
 	GetHostNic(ctx context.Context, in *GetHostNicRequest, opts ...grpc.CallOption) (*GetHostNicResponse, error)
+	// GetStatistics asks the kernel for the counters of interfaces.
+	// Errors: NOT_FOUND; INVALID_ARGUMENT when interval is out of bounds.
+	GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*GetStatisticsResponse, error)
 }
 
 type hostNicServiceClient struct {
@@ -69,6 +73,16 @@ func (c *hostNicServiceClient) GetHostNic(ctx context.Context, in *GetHostNicReq
 	return out, nil
 }
 
+func (c *hostNicServiceClient) GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*GetStatisticsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStatisticsResponse)
+	err := c.cc.Invoke(ctx, HostNicService_GetStatistics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostNicServiceServer is the server API for HostNicService service.
 // All implementations must embed UnimplementedHostNicServiceServer
 // for forward compatibility.
@@ -83,6 +97,9 @@ type HostNicServiceServer interface {
 	// GetHostNic returns one interface by id or name.
 	// Errors: NOT_FOUND.
 	GetHostNic(context.Context, *GetHostNicRequest) (*GetHostNicResponse, error)
+	// GetStatistics asks the kernel for the counters of interfaces.
+	// Errors: NOT_FOUND; INVALID_ARGUMENT when interval is out of bounds.
+	GetStatistics(context.Context, *GetStatisticsRequest) (*GetStatisticsResponse, error)
 	mustEmbedUnimplementedHostNicServiceServer()
 }
 
@@ -98,6 +115,9 @@ func (UnimplementedHostNicServiceServer) ListHostNics(context.Context, *ListHost
 }
 func (UnimplementedHostNicServiceServer) GetHostNic(context.Context, *GetHostNicRequest) (*GetHostNicResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetHostNic not implemented")
+}
+func (UnimplementedHostNicServiceServer) GetStatistics(context.Context, *GetStatisticsRequest) (*GetStatisticsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStatistics not implemented")
 }
 func (UnimplementedHostNicServiceServer) mustEmbedUnimplementedHostNicServiceServer() {}
 func (UnimplementedHostNicServiceServer) testEmbeddedByValue()                        {}
@@ -156,6 +176,24 @@ func _HostNicService_GetHostNic_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HostNicService_GetStatistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatisticsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostNicServiceServer).GetStatistics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostNicService_GetStatistics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostNicServiceServer).GetStatistics(ctx, req.(*GetStatisticsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HostNicService_ServiceDesc is the grpc.ServiceDesc for HostNicService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -170,6 +208,10 @@ var HostNicService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetHostNic",
 			Handler:    _HostNicService_GetHostNic_Handler,
+		},
+		{
+			MethodName: "GetStatistics",
+			Handler:    _HostNicService_GetStatistics_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
