@@ -184,6 +184,17 @@ const (
 	ProtocolHostnic = 104
 )
 
+// Neighbour is what came of asking a neighbour, by ARP or ND.
+type Neighbour struct {
+	// Answered is true when it has answered now.
+	Answered bool
+	// Permanent is true when nobody was asked: the entry is permanent, or the link
+	// does without such entries.
+	Permanent bool
+	// MAC is the hardware address of the entry; empty where there is none.
+	MAC string
+}
+
 // MainTable is RT_TABLE_MAIN.
 const MainTable = 254
 
