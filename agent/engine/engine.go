@@ -37,7 +37,12 @@ const (
 // BootID and Log are required.
 type Options struct {
 	Kernel Kernel
-	Store  *store.Store
+	// Prober makes the probes that reach out; nil is nobody, and those do not vote.
+	Prober Prober
+	// ProbeLimit is how long all probes of a change may take after it;
+	// DefaultProbeLimit if zero.
+	ProbeLimit time.Duration
+	Store      *store.Store
 	// HostID is the UUID of the host; see netcfg.NicID.
 	HostID string
 	// BootID tells one boot of the machine from another.
@@ -72,6 +77,7 @@ type Engine struct {
 	ready    chan struct{}
 	stopped  chan struct{}
 	ending   <-chan struct{} // closed when Run is to end; nil outside of it
+	contacts contacts
 
 	// What follows belongs to the loop.
 	staged, running, committed netcfg.Config

@@ -61,11 +61,17 @@ type Request struct {
 	// Paths are connections that the change must not cut unasked, beside those to
 	// Options.ControlPlane.
 	Paths []plan.Path
+	// Probes are those to make, in the words of the API; none named are gateway and
+	// lacp for Apply and Commit.
+	Probes []string
+	// Client is who asks, as Contact.Client has it.
+	Client string
 }
 
 // same is true of a repetition of the request.
 func (r Request) same(o Request) bool {
-	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Wait == o.Wait && r.Force == o.Force && r.NoRehearse == o.NoRehearse && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
+	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Wait == o.Wait && r.Force == o.Force && r.NoRehearse == o.NoRehearse &&
+		slices.Equal(r.Probes, o.Probes) && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
 }
 
 func equalPointer(a, b *int64) bool {
@@ -92,6 +98,8 @@ type Operation struct {
 	Waiting   []plan.Waiting
 	Warnings  netcfg.Problems
 	Disrupted []plan.Forecast
+	// Probes are those that were made, and what came of them.
+	Probes []Probe
 }
 
 // Step is one line of progress.

@@ -61,6 +61,9 @@ func (e *Engine) allowed(r Request) error {
 		return &Error{Kind: Stale, Rule: "stale-revision",
 			Message: fmt.Sprintf("the candidate is at revision %d, not at %d: somebody else has edited it; look at it again (agentctl diff)", e.stagedRevision, *r.StagedRevision)}
 	}
+	if err := e.checkProbes(r); err != nil {
+		return err
+	}
 	if err := e.writable(); err != nil {
 		return err
 	}
@@ -115,6 +118,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	if op.Kind == Rollback {
 		old, memory = append(old, next), e.memory.AsFound()
 	}
+	probes := e.probing(t, op)
 	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Progress: e.progress(t, "applying")}
 	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
 		t.step("planning", "%d operations", len(p.Ops()))
@@ -122,6 +126,9 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 			return err
 		}
 		if err := e.rehearsal(ctx, t, target, before, p); err != nil {
+			return err
+		}
+		if err := probes.choose(ctx, intent, before); err != nil {
 			return err
 		}
 		journal.Memory, journal.Before = e.memory.Union(intent.Memory), e.foreign(before)
@@ -134,6 +141,9 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	}
 	t.step("verifying", "the host is as wanted")
 	if err := e.await(ctx, t, target, &rep, &journal); err != nil {
+		return e.undo(ctx, t, op, rep, journal, err)
+	}
+	if err := probes.vote(ctx, rep.After); err != nil {
 		return e.undo(ctx, t, op, rep, journal, err)
 	}
 	op.Disrupted, op.Waiting = rep.Plan.Forecast, rep.Intent.Waiting

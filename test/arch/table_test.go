@@ -74,6 +74,9 @@ var table = []rule{
 		theirs: []string{sys, "github.com/insomniacslk/dhcp/...", "github.com/mdlayher/packet"},
 		why:    "makes leases, never touches links",
 	}, {
+		pkg: "agent/probe",
+		why: "reaches out by sockets, knows nobody",
+	}, {
 		pkg: "agent/inventory", ours: []string{"netcfg", "netcfg/state", "netcfg/plan"},
 		why: "the one eye for clients",
 	}, {
