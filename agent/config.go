@@ -9,8 +9,11 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hostnic/hostnic/agent/engine"
 )
 
 // Config are the settings of the daemon, as agent.yaml has them. What the host's
@@ -35,6 +38,10 @@ type Config struct {
 	// ControlPlane are IP addresses from which the host is managed. A change that
 	// leaves no way to one of them is refused unless it is forced.
 	ControlPlane []netip.Addr `yaml:"control_plane"`
+	// ProbeLimit is how long the probes of a change may take after it, from 3s to 5m: a
+	// switch that keeps a port silent for 30 s after its link comes up (STP) takes more
+	// than that.
+	ProbeLimit time.Duration `yaml:"probe_limit"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
 }
@@ -50,7 +57,7 @@ const (
 
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
-	return Config{StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, LogLevel: DefaultLogLevel}
+	return Config{StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, ProbeLimit: engine.DefaultProbeLimit, LogLevel: DefaultLogLevel}
 }
 
 // ReadConfig reads a settings file over the defaults. A key that does not exist is
@@ -76,6 +83,13 @@ func ReadConfig(path string) (Config, error) {
 	return c, nil
 }
 
+// The bounds of ProbeLimit. A call that a probe waits for comes after 2 s at the
+// soonest.
+const (
+	shortestProbes = 3 * time.Second
+	longestProbes  = 5 * time.Minute
+)
+
 var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 // mostSocketPath is what fits into sun_path (unix(7)) beside the suffix that the
@@ -89,6 +103,8 @@ func (c Config) check() error {
 	switch {
 	case c.HostID != "" && !uuid.MatchString(c.HostID):
 		return fmt.Errorf("host_id %q is not a UUID", c.HostID)
+	case c.ProbeLimit < shortestProbes || c.ProbeLimit > longestProbes:
+		return fmt.Errorf("probe_limit %s is not from %s to %s", c.ProbeLimit, shortestProbes, longestProbes)
 	case c.StateDir == "":
 		return errors.New("state_dir is empty")
 	case c.Socket == "":

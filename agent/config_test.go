@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -42,10 +43,11 @@ netns: blue
 extra_bond_names: [bond7, uplink]
 allow_overlap: true
 control_plane: [192.0.2.10, "2001:db8::10"]
+probe_limit: 40s
 log_level: debug
 `))
 	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", Netns: "blue",
-		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, LogLevel: "debug",
+		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, LogLevel: "debug",
 		ControlPlane: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -65,6 +67,9 @@ func TestReadConfigRefuses(t *testing.T) {
 		"log_level: loud":                      "log_level",
 		"control_plane: [example.org]":         "example.org",
 		"host_id: me":                          "host_id",
+		"probe_limit: 1s":                      "probe_limit",
+		"probe_limit: 1h":                      "probe_limit",
+		"probe_limit: soon":                    "agent.yaml",
 		"state_dir: ''":                        "state_dir",
 		"socket: ''":                           "socket",
 		"socket: /" + strings.Repeat("x", 120): "121 bytes",

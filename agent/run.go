@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/probe"
 	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
@@ -83,7 +84,8 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	}
 	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1)}
 	a.engine = engine.New(engine.Options{
-		Kernel: crashing(k, st), Store: st, HostID: host, BootID: boot, Guard: a.guard, Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
+		Kernel: crashing(k, st), Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
+		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
 		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
 			return kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
 		},
@@ -103,6 +105,12 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		Version:   Version, Log: log,
 	})
 	return a, nil
+}
+
+// prober is engine.Prober, of what reaches out by netlink and by sockets.
+type prober struct {
+	*kernel.Kernel
+	probe.TCP
 }
 
 // sinceBoot goes on while the machine sleeps, and no change of the wall clock moves

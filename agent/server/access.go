@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hostnic/hostnic/agent/engine"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
@@ -72,8 +74,21 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			resp, err = nil, s.panicked(info.FullMethod, r)
 		}
 	}()
+	began := time.Now()
 	resp, err = handle(ctx, req)
+	if err == nil {
+		s.met(ctx, info.FullMethod, began)
+	}
 	return resp, s.statusOf(err)
+}
+
+// met tells the engine of a call that has been answered, by whoever may change the
+// configuration.
+func (s *Server) met(ctx context.Context, method string, began time.Time) {
+	caller, known := callerOf(ctx)
+	if known && caller.Role >= Operator && strings.HasPrefix(method, "/hostnic.") {
+		s.Engine.Met(engine.Contact{Client: caller.client(), Accepted: caller.Accepted, Began: began})
+	}
 }
 
 // stream is around each call with many answers.

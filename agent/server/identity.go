@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,17 @@ type Caller struct {
 	// Name is the user's name, or uid:1000 for a uid that has none.
 	Name string
 	Role Role
+	// Accepted is when the connection was.
+	Accepted time.Time
+}
+
+// client tells the process from others, whatever connection it uses; empty where the
+// kernel cannot name it, because it is of another PID namespace.
+func (c Caller) client() string {
+	if c.PID == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s (process %d)", c.Name, c.PID)
 }
 
 // AuthType is for credentials.AuthInfo.
@@ -88,6 +100,7 @@ func (p peerCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.A
 	if err != nil {
 		return nil, nil, fmt.Errorf("peer credentials: %w", err)
 	}
+	accepted := time.Now()
 	var c Caller
 	var asked error
 	if err := raw.Control(func(fd uintptr) { c, asked = ask(int(fd)) }); err != nil {
@@ -96,7 +109,7 @@ func (p peerCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.A
 	if asked != nil {
 		return nil, nil, fmt.Errorf("peer credentials: %w", asked)
 	}
-	c.Name, c.Role = userName(c.UID), p.access.role(c.UID, c.GID, c.Groups)
+	c.Name, c.Role, c.Accepted = userName(c.UID), p.access.role(c.UID, c.GID, c.Groups), accepted
 	return conn, c, nil
 }
 

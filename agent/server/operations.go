@@ -44,6 +44,7 @@ func request(kind engine.Kind, o *hostnicv1.ApplyOptions) engine.Request {
 		r.RevertAfter = o.GetRevertAfter().AsDuration()
 		r.Wait = o.GetWait().AsDuration()
 		r.Force, r.NoRehearse = o.GetForce(), o.GetNoRehearse()
+		r.Probes = o.GetProbes()
 	}
 	return r
 }
@@ -95,7 +96,7 @@ func (c *configService) run(ctx context.Context, o *hostnicv1.ApplyOptions, r en
 		r.ID = rand.Text()
 	}
 	if caller, ok := callerOf(ctx); ok {
-		r.Author = caller.Name
+		r.Author, r.Client = caller.Name, caller.client()
 	}
 	e := c.server.Engine
 	var gone error

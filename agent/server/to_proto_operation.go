@@ -28,6 +28,9 @@ func operationToProto(op *engine.Operation) *hostnicv1.Operation {
 	if op.Window != 0 {
 		out.RevertAfter = durationpb.New(op.Window)
 	}
+	for _, p := range op.Probes {
+		out.Probes = append(out.Probes, &hostnicv1.Probe{Name: netcfg.Printable(p.Name), State: string(p.State), Detail: oneLineText(p.Detail)})
+	}
 	if op.Err != nil {
 		out.Error = lines(op.Err)
 	}

@@ -1622,6 +1622,40 @@ type ApplyOptions struct {
 	// and there is no revert_after, or although no way to them is left.
 	// Errors without it: FAILED_PRECONDITION, path-cut or no-path-left.
 	Force bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
+	// What the host is connected to, tested before the change and after it: what
+	// passes before and fails after takes the change back, state rolled-back, and the
+	// error names it. Nothing is tested where nothing is to be done. At most 16 of:
+	//
+	//	gateway            each default gateway of the main routing table, by ARP or ND
+	//	gateway:ADDRESS    one neighbour; a link-local address with its link, as in
+	//	                   fe80::1%eth0
+	//	tcp:HOST:PORT      a TCP connection, a new one each time; [ADDRESS] for IPv6
+	//	caller             after the change, a call to this API that succeeds, by
+	//	                   another client than the one that waits for this operation
+	//	                   (on a unix socket: another process) who may change the
+	//	                   configuration, on a connection accepted after the change,
+	//	                   made 2 s or more after it
+	//	lacp               each bond in mode 802.3ad: its partner has the same MAC
+	//	none               nothing; goes with no other
+	//
+	// None named: gateway and lacp for Apply and Commit, none for Rollback.
+	//
+	// After a change, and after wait, they are tried again and again, all at once, for
+	// 10 s together (probe_limit of agent.yaml); before it for 3 s. A gateway that the configuration
+	// replaces passes its vote on to its successor; one that it takes out, and a bond
+	// that it takes out of 802.3ad, does not vote any more. A permanent neighbour entry
+	// passes without being asked.
+	//
+	// What fails before the change does not vote, which the operation says. Of what is
+	// named here something has to pass before, or to come with the change: the default
+	// gateway where there is none, the neighbour to whom no link leads, the TCP
+	// connection where no route leads (ENETUNREACH), the partner of a bond that was not
+	// in mode 802.3ad while no other has one. That votes after it all the same.
+	// Errors: INVALID_ARGUMENT for another word; for a revert_after that is not longer
+	// than the probes may take (where none are named they get no longer than that);
+	// for a Rollback that takes back a change that waits to be confirmed.
+	// FAILED_PRECONDITION, rule probe-failing, when all that a probe tests fails before.
+	Probes []string `protobuf:"bytes,6,rep,name=probes,proto3" json:"probes,omitempty"`
 	// Wait so long, from 1 s to 10 min, until everything is ready: links have
 	// carriers, the other end of LACP speaks, IPv6 addresses are found to be nobody
 	// else's, and nothing is waiting. What is not ready by then is an error, and the change is taken
@@ -1700,6 +1734,13 @@ func (x *ApplyOptions) GetForce() bool {
 		return x.Force
 	}
 	return false
+}
+
+func (x *ApplyOptions) GetProbes() []string {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
 }
 
 func (x *ApplyOptions) GetWait() *durationpb.Duration {
@@ -2227,7 +2268,9 @@ type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it began.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// validating, planning, rehearsing, applying, verifying, waiting, rolling-back, storing, done.
+	// validating, planning, rehearsing, probing, applying, verifying, waiting,
+	// rolling-back, storing, done. probing comes before the first change and after the
+	// last, a line for each probe.
 	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
 	// One line for a person.
 	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
@@ -2319,7 +2362,9 @@ type Operation struct {
 	// Links whose traffic was interrupted.
 	Disrupted []*Forecast `protobuf:"bytes,14,rep,name=disrupted,proto3" json:"disrupted,omitempty"`
 	// How long the change waits to be confirmed; absent when it need not be.
-	RevertAfter   *durationpb.Duration `protobuf:"bytes,15,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	RevertAfter *durationpb.Duration `protobuf:"bytes,15,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
+	// The probes that were made, and what came of them.
+	Probes        []*Probe `protobuf:"bytes,16,rep,name=probes,proto3" json:"probes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2459,6 +2504,78 @@ func (x *Operation) GetRevertAfter() *durationpb.Duration {
 	return nil
 }
 
+func (x *Operation) GetProbes() []*Probe {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
+}
+
+// Probe is a test of what the host is connected to; see ApplyOptions.
+type Probe struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was tested: gateway 192.0.2.254 (eth0).
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// passed; failed: it takes the change back; not-voting: it says nothing about the
+	// change, which detail explains.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// What was seen, for a person.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Probe) Reset() {
+	*x = Probe{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Probe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Probe) ProtoMessage() {}
+
+func (x *Probe) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Probe.ProtoReflect.Descriptor instead.
+func (*Probe) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Probe) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Probe) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Probe) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 // Asks for an operation.
 type GetOperationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2470,7 +2587,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2599,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2612,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -2516,7 +2633,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2645,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2658,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -2560,7 +2677,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2689,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2702,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
 }
 
 // The operations that the agent remembers.
@@ -2599,7 +2716,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2611,7 +2728,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2624,7 +2741,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -2643,7 +2760,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2772,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2785,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
 }
 
 // The stored revisions.
@@ -2682,7 +2799,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +2811,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +2824,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -2734,7 +2851,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +2863,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +2876,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Revision) GetRevision() int64 {
@@ -2799,7 +2916,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +2928,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +2941,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{45}
 }
 
 // Where the host stands.
@@ -2856,7 +2973,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2868,7 +2985,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2881,7 +2998,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{45}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetStatusResponse) GetStagedRevision() int64 {
@@ -3065,14 +3182,15 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\fCheckRequest\x12&\n" +
 	"\x05paths\x18\x01 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"5\n" +
 	"\rCheckResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xbf\x02\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xd7\x02\n" +
 	"\fApplyOptions\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12,\n" +
 	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01\x12<\n" +
 	"\frevert_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12\x1f\n" +
 	"\vno_rehearse\x18\x04 \x01(\bR\n" +
 	"noRehearse\x12\x14\n" +
-	"\x05force\x18\x05 \x01(\bR\x05force\x12-\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\x12\x16\n" +
+	"\x06probes\x18\x06 \x03(\tR\x06probes\x12-\n" +
 	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12&\n" +
 	"\x05paths\x18\b \x03(\v2\x10.hostnic.v1.PathR\x05pathsB\x12\n" +
 	"\x10_staged_revision\"B\n" +
@@ -3105,7 +3223,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04Step\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\xbd\x04\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xe8\x04\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -3122,8 +3240,13 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\awaiting\x18\f \x03(\v2\x13.hostnic.v1.WaitingR\awaiting\x12/\n" +
 	"\bwarnings\x18\r \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\x122\n" +
 	"\tdisrupted\x18\x0e \x03(\v2\x14.hostnic.v1.ForecastR\tdisrupted\x12<\n" +
-	"\frevert_after\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\vrevertAfterB\v\n" +
-	"\t_revision\"%\n" +
+	"\frevert_after\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12)\n" +
+	"\x06probes\x18\x10 \x03(\v2\x11.hostnic.v1.ProbeR\x06probesB\v\n" +
+	"\t_revision\"I\n" +
+	"\x05Probe\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"%\n" +
 	"\x13GetOperationRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"K\n" +
 	"\x14GetOperationResponse\x123\n" +
@@ -3187,7 +3310,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -3227,33 +3350,34 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*OperationUpdate)(nil),        // 35: hostnic.v1.OperationUpdate
 	(*Step)(nil),                   // 36: hostnic.v1.Step
 	(*Operation)(nil),              // 37: hostnic.v1.Operation
-	(*GetOperationRequest)(nil),    // 38: hostnic.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),   // 39: hostnic.v1.GetOperationResponse
-	(*ListOperationsRequest)(nil),  // 40: hostnic.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil), // 41: hostnic.v1.ListOperationsResponse
-	(*ListRevisionsRequest)(nil),   // 42: hostnic.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 43: hostnic.v1.ListRevisionsResponse
-	(*Revision)(nil),               // 44: hostnic.v1.Revision
-	(*GetStatusRequest)(nil),       // 45: hostnic.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 46: hostnic.v1.GetStatusResponse
-	(*HostNic)(nil),                // 47: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 48: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 49: hostnic.v1.DocumentFormat
-	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 51: google.protobuf.Timestamp
-	(*Drift)(nil),                  // 52: hostnic.v1.Drift
+	(*Probe)(nil),                  // 38: hostnic.v1.Probe
+	(*GetOperationRequest)(nil),    // 39: hostnic.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),   // 40: hostnic.v1.GetOperationResponse
+	(*ListOperationsRequest)(nil),  // 41: hostnic.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil), // 42: hostnic.v1.ListOperationsResponse
+	(*ListRevisionsRequest)(nil),   // 43: hostnic.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 44: hostnic.v1.ListRevisionsResponse
+	(*Revision)(nil),               // 45: hostnic.v1.Revision
+	(*GetStatusRequest)(nil),       // 46: hostnic.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 47: hostnic.v1.GetStatusResponse
+	(*HostNic)(nil),                // 48: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 49: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 50: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 51: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 52: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 53: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	47, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	48, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	48, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	49, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	49, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	50, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	49, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	50, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
 	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
 	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
 	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
@@ -3266,12 +3390,12 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	11, // 19: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
 	19, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
 	17, // 21: hostnic.v1.Plan.rehearsal:type_name -> hostnic.v1.Rehearsal
-	50, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
+	51, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
 	18, // 23: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
 	18, // 24: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
 	16, // 25: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	50, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	50, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
+	51, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	51, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
 	18, // 28: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
 	25, // 29: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
 	35, // 30: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
@@ -3279,58 +3403,59 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	35, // 32: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
 	25, // 33: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
 	35, // 34: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	50, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	51, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
 	34, // 36: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	50, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	51, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
 	36, // 38: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
 	37, // 39: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	51, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	51, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	50, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	52, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	52, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	52, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	51, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	53, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
 	22, // 44: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
 	11, // 45: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
 	21, // 46: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	50, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
-	37, // 48: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	37, // 49: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	44, // 50: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	51, // 51: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	37, // 52: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	52, // 53: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	22, // 54: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	34, // 55: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	6,  // 56: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 57: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 58: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 59: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	23, // 60: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	26, // 61: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	28, // 62: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	30, // 63: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 64: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	38, // 65: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	40, // 66: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	42, // 67: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	45, // 68: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 69: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 70: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 71: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 72: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	24, // 73: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	27, // 74: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	29, // 75: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	31, // 76: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 77: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	39, // 78: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	41, // 79: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	43, // 80: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	46, // 81: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	69, // [69:82] is the sub-list for method output_type
-	56, // [56:69] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	51, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	38, // 48: hostnic.v1.Operation.probes:type_name -> hostnic.v1.Probe
+	37, // 49: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	37, // 50: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	45, // 51: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	52, // 52: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	37, // 53: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	53, // 54: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	22, // 55: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	34, // 56: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	6,  // 57: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 58: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 59: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 60: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	23, // 61: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	26, // 62: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	28, // 63: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	30, // 64: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	32, // 65: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	39, // 66: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	41, // 67: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	43, // 68: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	46, // 69: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 70: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 71: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 72: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 73: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	24, // 74: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	27, // 75: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	29, // 76: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	31, // 77: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	33, // 78: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	40, // 79: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	42, // 80: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	44, // 81: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	47, // 82: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	70, // [70:83] is the sub-list for method output_type
+	57, // [57:70] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -3352,7 +3477,7 @@ func file_hostnic_v1_net_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   46,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
