@@ -21,12 +21,15 @@ type changeOptions struct {
 	wait time.Duration
 	// noRehearse goes to the host without a rehearsal.
 	noRehearse bool
+	// probes are what the change must not break; none given is up to the agent.
+	probes []string
 }
 
 func (o *changeOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.force, "force", false, "go on although the change interrupts your own connection, or leaves the control plane no way to the host")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for carriers, LACP and address checks, and take the change back if they do not come (30s)")
 	cmd.Flags().BoolVar(&o.noRehearse, "no-rehearse", false, "do not play the plan on stand-ins first")
+	probeFlag(cmd, &o.probes)
 }
 
 func (o *changeOptions) revertAfterFlag(cmd *cobra.Command) {
@@ -52,7 +55,7 @@ func (o *changeOptions) onto(options *hostnicv1.ApplyOptions) *hostnicv1.ApplyOp
 	if o.wait != 0 {
 		options.Wait = durationpb.New(o.wait)
 	}
-	options.Force, options.NoRehearse = o.force, o.noRehearse
+	options.Force, options.NoRehearse, options.Probes = o.force, o.noRehearse, o.probes
 	return options
 }
 

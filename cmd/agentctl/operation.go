@@ -176,6 +176,7 @@ func printOutcome(s screen, op *hostnicv1.Operation) {
 	for _, f := range op.GetDisrupted() {
 		s.paragraph("interrupted: ", yellow, forecastLine(f), 4)
 	}
+	printProbes(s, op)
 	printNotes(s, op.GetWaiting(), op.GetWarnings())
 }
 

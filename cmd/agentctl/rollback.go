@@ -22,7 +22,7 @@ func newRollbackCommand(g *globals) *cobra.Command {
 		Use:   "rollback [REV]",
 		Short: "Apply what is committed, or an earlier revision",
 		Long: `Apply a revision of agentctl history, or what is committed. What is staged is
-forgotten. Like an apply it is not stored until a commit.` +
+forgotten. Like an apply it is not stored until a commit.` + probeHelp + "Without --probe: none." +
 			exits(exitRefused, exitRolledBack, exitIncomplete, exitUnreachable),
 		GroupID:           groupAct,
 		Args:              arguments(0, 1),
