@@ -132,7 +132,7 @@ func (h *host) commitOrDie() bool {
 		}
 	}()
 	defer func() { cancel(); <-ended }()
-	stream, err := hostnicv1.NewNetConfigServiceClient(conn).Commit(ctx, &hostnicv1.CommitRequest{}, grpc.WaitForReady(true))
+	stream, err := hostnicv1.NewNetConfigServiceClient(conn).Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{Probes: []string{"none"}}}, grpc.WaitForReady(true))
 	for err == nil {
 		var answer *hostnicv1.CommitResponse
 		if answer, err = stream.Recv(); err == nil && answer.GetUpdate().GetOperation().GetDone() {

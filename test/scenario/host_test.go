@@ -47,6 +47,9 @@ type host struct {
 	missing []engine.Missing
 	// boot tells one boot of the machine from another.
 	boot string
+	// prober and probeLimit are those of the next engine; see probing.
+	prober     engine.Prober
+	probeLimit time.Duration
 }
 
 // newHost makes a host with NICs of these names. The far end of eth0 is p-eth0 in
@@ -100,7 +103,7 @@ func (h *host) start() {
 		out = os.Stderr
 	}
 	nudges := make(chan struct{}, 1)
-	h.Engine = engine.New(engine.Options{Kernel: h.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: h.boot,
+	h.Engine = engine.New(engine.Options{Kernel: h.kernel, Prober: h.prober, ProbeLimit: h.probeLimit, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: h.boot,
 		Limits: netcfg.Limits{MaxNics: 1024}, Rehearse: h.rehearse, Missing: h.missing, Nudges: nudges, Log: slog.New(slog.NewTextHandler(out, nil))})
 	ended := make(chan struct{})
 	go func() {
