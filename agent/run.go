@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/agent/probe"
 	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/agent/store"
@@ -62,6 +63,10 @@ type agent struct {
 	server *server.Server
 	guard  *guard
 	nudges chan struct{}
+	// inventory is the one eye for clients; known has a token when what the engine knows
+	// has changed.
+	inventory *inventory.Inventory
+	known     chan struct{}
 }
 
 func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, group *uint32, log *slog.Logger) (*agent, error) {
@@ -82,20 +87,21 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1)}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1), known: make(chan struct{}, 1)}
 	a.engine = engine.New(engine.Options{
 		Kernel: crashing(k, st), Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
 		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
+		Known: func() { token(a.known) },
 		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
 			return kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
 		},
 		Limits: netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
 	})
+	a.inventory = inventory.New(eye{k}, func(s state.Snapshot) inventory.Knowledge { return server.Known(a.engine, s) })
 	a.server = server.New(server.Options{
-		Engine: a.engine,
-		Look: func(ctx context.Context) (state.Snapshot, error) {
-			return k.SnapshotWith(ctx, kernel.What{Speeds: true, Drivers: true})
-		},
+		Engine:    a.engine,
+		Look:      k.Snapshot,
+		Inventory: a.inventory,
 		Counters: func(ctx context.Context) (state.Snapshot, error) {
 			return k.SnapshotWith(ctx, kernel.What{Counters: true})
 		},
@@ -148,6 +154,7 @@ func (a *agent) run(ctx context.Context, sock *socket) error {
 	for name, task := range map[string]func(context.Context) error{
 		"engine":   a.engine.Run,
 		"watch":    a.watch,
+		"renew":    a.renew,
 		"server":   func(ctx context.Context) error { return a.serve(ctx, sock) },
 		"announce": func(ctx context.Context) error { return a.announce(ctx, sock.path) },
 	} {
@@ -176,16 +183,58 @@ func (a *agent) serve(ctx context.Context, sock *socket) error {
 	return a.server.Serve(ctx, sock)
 }
 
+func token(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
+	}
+}
+
+func newsOf(nudges []kernel.Nudge) []inventory.News {
+	var news []inventory.News
+	for _, n := range nudges {
+		news = append(news, inventory.News{All: n.Lost, Index: n.Index, Link: n.Link || n.Address, Routes: n.Route})
+	}
+	return news
+}
+
+// renew has the inventory look again when the engine knows something new.
+func (a *agent) renew(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.known:
+		}
+		if err := a.inventory.Renew(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("the host cannot be looked at", "error", err)
+		}
+	}
+}
+
+// eye is the kernel as the inventory looks at it: with speeds, and drivers.
+type eye struct{ *kernel.Kernel }
+
+var everything = kernel.What{Speeds: true, Drivers: true}
+
+func (e eye) Snapshot(ctx context.Context) (state.Snapshot, error) {
+	return e.SnapshotWith(ctx, everything)
+}
+
+func (e eye) Link(ctx context.Context, index int) (*state.Link, []state.Address, error) {
+	return e.Kernel.Link(ctx, index, everything)
+}
+
 // watchAgain is the pause before watching the kernel is tried again.
 const watchAgain = time.Second
 
 // watch passes the kernel's news on to the engine, as one nudge for many.
 func (a *agent) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := a.kernel.Watch(ctx, func(kernel.Nudge) {
-			select {
-			case a.nudges <- struct{}{}:
-			default:
+		err := a.kernel.Watch(ctx, func(nudges []kernel.Nudge) {
+			token(a.nudges)
+			if err := a.inventory.Hear(ctx, newsOf(nudges)); err != nil && ctx.Err() == nil {
+				a.log.Warn("the host cannot be looked at", "error", err)
 			}
 		})
 		if err == nil {

@@ -60,6 +60,9 @@ type Options struct {
 	Guard Guard
 	// Rehearse is where plans are rehearsed; nil is nowhere.
 	Rehearse Rehearse
+	// Known is told, and must not wait, when readers that keep what they have read should
+	// read the View again; nil is nobody.
+	Known func()
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
 	Log    *slog.Logger
@@ -260,12 +263,23 @@ func (e *Engine) publish() {
 	if err := e.writable(); err != nil {
 		readOnly = err.Error()
 	}
+	before := e.view.Load()
 	e.view.Store(&View{
 		Staged: e.staged, Running: e.running, Committed: e.committed,
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
 		Memory: e.memory, Waiting: e.waiting, Degraded: e.degraded, ReadOnly: readOnly, Pending: e.pending(),
 	})
+	if e.Known != nil && before != nil && !before.tellsTheSame(e.view.Load()) {
+		e.Known()
+	}
+}
+
+// tellsTheSame is true of views that tell the same about NICs.
+func (v *View) tellsTheSame(o *View) bool {
+	a, b := v.Running.HostNics, o.Running.HostNics
+	same := len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) // configurations are never changed, only replaced
+	return same && slices.Equal(v.Waiting, o.Waiting)
 }
 
 // call runs f in the loop and waits for it.

@@ -54,12 +54,12 @@ func lacp(n *Nic, ad *state.AggregatorInfo) {
 
 // slaveNames are those of the configuration in its order, then the others.
 func (b *builder) slaveNames(l *state.Link, wanted *netcfg.Bonding) []string {
-	place := func(*state.Link) int { return 0 }
+	place := func(int) int { return 0 }
 	if wanted != nil {
-		place = func(s *state.Link) int {
-			name, managed := b.configured[s.Index]
+		place = func(index int) int {
+			name, managed := b.configured[index]
 			if !managed {
-				name = s.Name
+				name = b.links[index].Name
 			}
 			if i := slices.Index(wanted.Slaves, name); i >= 0 {
 				return i
@@ -68,10 +68,10 @@ func (b *builder) slaveNames(l *state.Link, wanted *netcfg.Bonding) []string {
 		}
 	}
 	slaves := slices.Clone(b.slaves[l.Index])
-	slices.SortStableFunc(slaves, func(x, y *state.Link) int { return place(x) - place(y) })
+	slices.SortStableFunc(slaves, func(x, y int) int { return place(x) - place(y) })
 	var out []string
 	for _, s := range slaves {
-		out = append(out, b.nameOf(s.Index))
+		out = append(out, b.nameOf(s))
 	}
 	return out
 }

@@ -18,62 +18,114 @@ const notOnHost = "the NIC is not on this host"
 // Build describes every link but the loopback, in the order of the kernel's
 // index, and behind them the NICs that are configured but not on the host.
 func Build(s state.Snapshot, k Knowledge) []Nic {
-	b := newBuilder(s, k)
+	b := newBuilder()
+	b.look(s)
+	b.know(k)
 	var out []Nic
-	there := map[string]bool{}
 	for i := range s.Links {
 		if l := &s.Links[i]; l.Type != loopback {
-			n := b.nic(l)
-			out = append(out, n)
-			there[l.Name], there[b.configured[l.Index]] = true, true
+			out = append(out, b.nic(l))
 		}
 	}
-	for _, name := range b.wanted() {
-		if !there[name] {
-			there[name] = true
-			out = append(out, b.missing(name))
-		}
+	for _, name := range b.lacking() {
+		out = append(out, b.missing(name))
 	}
 	return out
 }
 
-// builder holds indexes over a look and what is known, which keep Build linear.
+// builder holds indexes over a look and what is known, so that each NIC can be
+// described by itself.
 type builder struct {
 	Knowledge
-	snapshot  state.Snapshot
-	slaves    map[int][]*state.Link
-	addresses map[int][]state.Address
-	gateways  map[int][]state.Route
+	links map[int]*state.Link
+	// slaves and children are by index of the master or base, in the order of theirs.
+	slaves, children map[int][]int
+	addresses        map[int][]state.Address
+	gateways         map[int][]state.Route
 	// configured is the name in the configuration of what the agent manages, by
 	// index. Hardware that was renamed has another name than there.
 	configured map[int]string
+	wishes     map[string]*netcfg.HostNic
 	drift      map[string][]plan.Drift
 	waiting    map[string]string
 }
 
-func newBuilder(s state.Snapshot, k Knowledge) *builder {
-	b := &builder{Knowledge: k, snapshot: s, slaves: map[int][]*state.Link{}, addresses: map[int][]state.Address{},
-		gateways: map[int][]state.Route{}, configured: map[int]string{}, drift: map[string][]plan.Drift{}, waiting: map[string]string{}}
-	if b.ID == nil {
-		b.ID = func(*state.Link) string { return "" }
-	}
+func newBuilder() *builder {
+	b := &builder{}
+	b.look(state.Snapshot{})
+	b.know(Knowledge{})
+	return b
+}
+
+// look takes over a look at the whole host.
+func (b *builder) look(s state.Snapshot) {
+	b.links, b.slaves, b.children = make(map[int]*state.Link, len(s.Links)), map[int][]int{}, map[int][]int{}
+	b.addresses = map[int][]state.Address{}
 	for i := range s.Links {
-		if m := s.Links[i].Master; m != 0 {
-			b.slaves[m] = append(b.slaves[m], &s.Links[i])
-		}
+		b.put(&s.Links[i])
 	}
 	for _, a := range s.Addresses {
 		b.addresses[a.Link] = append(b.addresses[a.Link], a)
 	}
-	for _, r := range s.Routes {
+	b.route(s.Routes)
+}
+
+// put takes over a link, in the place of what it was.
+func (b *builder) put(l *state.Link) {
+	b.drop(l.Index)
+	b.links[l.Index] = l
+	insert(b.slaves, l.Master, l.Index)
+	insert(b.children, l.Parent, l.Index)
+}
+
+// drop forgets a link.
+func (b *builder) drop(index int) {
+	if l := b.links[index]; l != nil {
+		remove(b.slaves, l.Master, index)
+		remove(b.children, l.Parent, index)
+		delete(b.links, index)
+	}
+}
+
+func insert(lists map[int][]int, of, index int) {
+	if of == 0 {
+		return
+	}
+	list := lists[of]
+	i, _ := slices.BinarySearch(list, index)
+	lists[of] = slices.Insert(list, i, index)
+}
+
+func remove(lists map[int][]int, of, index int) {
+	if i, ok := slices.BinarySearch(lists[of], index); ok {
+		lists[of] = slices.Delete(lists[of], i, i+1)
+	}
+}
+
+// route takes over the routes of the host.
+func (b *builder) route(routes []state.Route) {
+	b.gateways = map[int][]state.Route{}
+	for _, r := range routes {
 		if r.Table == state.MainTable && r.Dst.IsValid() && r.Dst.Bits() == 0 && r.Gateway.IsValid() {
 			b.gateways[r.Link] = append(b.gateways[r.Link], r)
 		}
 	}
+}
+
+// know takes over what is known beside looks.
+func (b *builder) know(k Knowledge) {
+	b.Knowledge = k
+	if b.ID == nil {
+		b.ID = func(*state.Link) string { return "" }
+	}
+	b.configured, b.wishes, b.drift, b.waiting = map[int]string{}, map[string]*netcfg.HostNic{}, map[string][]plan.Drift{}, map[string]string{}
 	for _, l := range k.Links {
 		if !l.Restored {
 			b.configured[l.Index] = l.Name
 		}
+	}
+	for i := range k.Config.HostNics {
+		b.wishes[k.Config.HostNics[i].Name] = &k.Config.HostNics[i]
 	}
 	for _, d := range k.Drift {
 		name := nicOf(d.Field)
@@ -82,7 +134,17 @@ func newBuilder(s state.Snapshot, k Knowledge) *builder {
 	for _, w := range k.Waiting {
 		b.waiting[w.Nic] = w.Reason
 	}
-	return b
+}
+
+// lacking are the NICs that ought to be there and are not.
+func (b *builder) lacking() []string {
+	there := make(map[string]bool, len(b.links))
+	for _, l := range b.links {
+		if l.Type != loopback {
+			there[l.Name], there[b.configured[l.Index]] = true, true
+		}
+	}
+	return slices.DeleteFunc(b.wanted(), func(name string) bool { return there[name] })
 }
 
 // nicOf is the name in a path such as host_nics[bond0].mtu; empty when the path
@@ -103,9 +165,10 @@ func (b *builder) wanted() []string {
 	for _, n := range b.Config.HostNics {
 		out = append(out, n.Name)
 	}
+	told := map[string]bool{}
 	for _, w := range b.Waiting {
-		if !slices.Contains(out, w.Nic) {
-			out = append(out, w.Nic)
+		if b.wishes[w.Nic] == nil && !told[w.Nic] {
+			out, told[w.Nic] = append(out, w.Nic), true
 		}
 	}
 	return out
@@ -117,12 +180,12 @@ func (b *builder) nic(l *state.Link) Nic {
 		name = l.Name
 	}
 	n := Nic{Name: netcfg.Printable(l.Name), ID: b.ID(l), Kind: kindOf(l), Present: true, Index: l.Index, MAC: l.MAC, PermMAC: l.PermMAC, MTU: l.MTU,
-		AdminUp: l.AdminUp, Up: l.AdminUp && l.Carrier, OperState: l.OperState, Master: b.nameOf(l.Master),
+		AdminUp: l.AdminUp, Up: l.AdminUp && l.Carrier, CarrierUps: int64(l.CarrierUps), CarrierDowns: int64(l.CarrierDowns), OperState: l.OperState, Master: b.nameOf(l.Master),
 		Drift: b.drift[name], Waiting: b.waiting[name], BusPath: l.BusPath, Driver: netcfg.Printable(l.Driver)}
 	if managed || b.Memory.Owned.Links[l.Name] != "" && string(b.Memory.Owned.Links[l.Name]) == l.Kind {
 		n.Owner = OwnerAgent
 	}
-	wish := b.Config.Nic(name)
+	wish := b.wishes[name]
 	if wish != nil {
 		n.Host, n.Network = wish.Host, wish.Network
 		n.BootProtocol, n.IPv6Boot = boot(wish.IPv4Boot(), wish.BootProtocol), boot(wish.IPv6Boot(), wish.IPv6BootProtocol)
@@ -156,7 +219,12 @@ func boot(effective, given netcfg.BootProtocol) netcfg.BootProtocol {
 
 // nameOf is the name of a link for people. The kernel takes nearly every byte in
 // names, and somebody else may have given this one.
-func (b *builder) nameOf(index int) string { return netcfg.Printable(b.snapshot.Name(index)) }
+func (b *builder) nameOf(index int) string {
+	if l := b.links[index]; l != nil {
+		return netcfg.Printable(l.Name)
+	}
+	return ""
+}
 
 func kindOf(l *state.Link) string {
 	if l.Kind == "" {
@@ -209,7 +277,7 @@ func (b *builder) missing(name string) Nic {
 	}
 	n := Nic{Name: name, Kind: string(netcfg.KindNIC), OperState: "notpresent", Owner: OwnerAgent,
 		Drift: b.drift[name], Waiting: b.waiting[name]}
-	if wish := b.Config.Nic(name); wish != nil {
+	if wish := b.wishes[name]; wish != nil {
 		n.Kind = string(wish.Kind())
 		wished(&n, wish)
 	}

@@ -69,6 +69,8 @@ type Nic struct {
 	OperState   string
 	// Carrier is nil while the link is administratively down.
 	Carrier *bool
+	// CarrierUps and CarrierDowns count how often the link has won and lost its carrier.
+	CarrierUps, CarrierDowns int64
 	// Master is the name of the bond or bridge above.
 	Master, ActiveSlave string
 	// Aggregator is that of a bond or of its slave, in mode 802.3ad.

@@ -29,7 +29,7 @@ func (b *builder) speed(l *state.Link, depth int) (*int64, string) {
 	case l.Kind == "bond" && l.Bond != nil:
 		return b.bondSpeed(l, depth)
 	case l.Kind == "vlan":
-		base := b.snapshot.Link(l.Parent)
+		base := b.links[l.Parent]
 		if base == nil {
 			return nil, "its base interface is in another network namespace"
 		}
@@ -75,7 +75,8 @@ func (b *builder) ports(l *state.Link, mode string) (ports []*state.Link, reason
 	case mode == netcfg.Mode8023AD && l.Bond.AD == nil:
 		return nil, noAggregator
 	}
-	for _, s := range b.slaves[l.Index] {
+	for _, i := range b.slaves[l.Index] {
+		s := b.links[i]
 		switch {
 		case !s.AdminUp, !s.Carrier, s.Slave != nil && s.Slave.MIIStatus != "" && s.Slave.MIIStatus != "up":
 		case mode == netcfg.ModeActiveBackup && s.Index != l.Bond.ActiveSlave:
@@ -101,7 +102,7 @@ func (b *builder) duplex(l *state.Link, depth int) (string, string) {
 	case l.Duplex != "":
 		return l.Duplex, ""
 	case l.Kind == "vlan" && depth < deepest:
-		if base := b.snapshot.Link(l.Parent); base != nil {
+		if base := b.links[l.Parent]; base != nil {
 			return b.duplex(base, depth+1)
 		}
 	}

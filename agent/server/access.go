@@ -22,6 +22,7 @@ import (
 var needed = map[string]Role{
 	hostnicv1.HostNicService_ListHostNics_FullMethodName:  Reader,
 	hostnicv1.HostNicService_GetHostNic_FullMethodName:    Reader,
+	hostnicv1.HostNicService_WatchHostNics_FullMethodName: Reader,
 	hostnicv1.HostNicService_GetStatistics_FullMethodName: Reader,
 
 	hostnicv1.NetConfigService_GetConfig_FullMethodName:      Reader,

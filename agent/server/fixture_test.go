@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/kerneltest"
@@ -103,7 +105,7 @@ func newHost(t *testing.T, change ...func(*engine.Options, *Options)) *host {
 	began := time.Now()
 	log := slog.New(slog.NewTextHandler(h.logTo(), nil))
 	eo := engine.Options{Kernel: h.kernel, Store: st, HostID: testHost, BootID: "this boot", Clock: func() time.Duration { return time.Since(began) }, Log: log, Limits: netcfg.Limits{MaxNics: 1024}}
-	so := Options{Look: h.lookNow, Counters: h.lookNow, Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
+	so := Options{Look: h.lookNow, Counters: h.lookNow, Inventory: inventory.New(freshly{h, &atomic.Uint64{}}, h.known), Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
 	for _, c := range change {
 		c(&eo, &so)
 	}
@@ -122,6 +124,29 @@ func (h *host) logTo() io.Writer {
 	}
 	return io.Discard
 }
+
+// freshly is the host for an inventory that nobody brings news: it says that something
+// was written each time, so that each reader sees the host as it is.
+type freshly struct {
+	h     *host
+	reads *atomic.Uint64
+}
+
+func (f freshly) Snapshot(ctx context.Context) (state.Snapshot, error) { return f.h.lookNow(ctx) }
+
+func (f freshly) Routes(ctx context.Context) ([]state.Route, error) {
+	s, err := f.h.lookNow(ctx)
+	return s.Routes, err
+}
+
+func (f freshly) Link(ctx context.Context, index int) (*state.Link, []state.Address, error) {
+	s, err := f.h.lookNow(ctx)
+	return s.Link(index), s.AddressesOf(index), err
+}
+
+func (f freshly) Writes() uint64 { return f.reads.Add(1) }
+
+func (h *host) known(s state.Snapshot) inventory.Knowledge { return Known(h.engine, s) }
 
 func (h *host) lookNow(ctx context.Context) (state.Snapshot, error) {
 	if h.look != nil {

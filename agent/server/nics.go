@@ -16,16 +16,17 @@ type nicService struct {
 	server *Server
 }
 
-// nics looks at the host and describes every NIC.
+// nics are all NICs, from memory.
 func (s *Server) nics(ctx context.Context) ([]inventory.Nic, error) {
-	look, err := s.look(ctx)
+	v, err := s.Inventory.Current(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look at the host: %w", err)
 	}
-	sight := s.Engine.Sight(look)
-	return inventory.Build(look, inventory.Knowledge{
-		Config: sight.Running, Links: sight.Links, Drift: sight.Drift, Waiting: sight.Waiting, Memory: sight.Memory, ID: s.Engine.NicID,
-	}), nil
+	out := make([]inventory.Nic, len(v.Nics))
+	for i, n := range v.Nics {
+		out[i] = *n
+	}
+	return out, nil
 }
 
 func (s *Server) look(ctx context.Context) (state.Snapshot, error) {
@@ -83,4 +84,12 @@ func (n *nicService) render(nics []inventory.Nic, one *inventory.Nic, f hostnicv
 		return nil, fmt.Errorf("write the NICs as XML: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// Known is what an engine knows beside a look at the host.
+func Known(e *engine.Engine, s state.Snapshot) inventory.Knowledge {
+	sight := e.Sight(s)
+	return inventory.Knowledge{
+		Config: sight.Running, Links: sight.Links, Drift: sight.Drift, Waiting: sight.Waiting, Memory: sight.Memory, ID: e.NicID,
+	}
 }

@@ -44,8 +44,10 @@ const (
 // required.
 type Options struct {
 	Engine *engine.Engine
-	// Look is the look that is taken for clients: with speeds, and drivers.
+	// Look is a look at the host as it is now.
 	Look func(context.Context) (state.Snapshot, error)
+	// Inventory keeps the NICs.
+	Inventory *inventory.Inventory
 	// Counters is the look with counters.
 	Counters func(context.Context) (state.Snapshot, error)
 	// Access says who may do what.

@@ -24,6 +24,7 @@ func nicToProto(n *inventory.Nic) *hostnicv1.HostNic {
 	out.Status = &hostnicv1.Status{State: upDown(n.Up)}
 	out.OperState, out.Carrier = n.OperState, n.Carrier
 	if n.Present {
+		out.CarrierUps, out.CarrierDowns = &n.CarrierUps, &n.CarrierDowns
 		out.Index, out.AdminState = int32Of(&n.Index), upDown(n.AdminUp)
 	}
 	out.Master, out.ActiveSlave = n.Master, n.ActiveSlave

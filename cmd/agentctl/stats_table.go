@@ -27,7 +27,7 @@ func compactLine(out io.Writer, raw []byte) error {
 // shownPast is how much of the past a table shows, in as many bars.
 const (
 	shownPast = time.Minute
-	mostBars   = 20
+	mostBars  = 20
 )
 
 // history is by NIC the traffic of the last minute, in bytes a second.

@@ -69,14 +69,22 @@ func lookOnce(conn *socket, b *budget, what What) (s state.Snapshot, err error) 
 	if s.Addresses, err = dumpAddresses(conn, b, 0); err != nil {
 		return s, fmt.Errorf("addresses: %w", err)
 	}
+	if s.Routes, err = dumpAllRoutes(conn, b); err != nil {
+		return s, fmt.Errorf("routes: %w", err)
+	}
+	return s, nil
+}
+
+func dumpAllRoutes(conn *socket, b *budget) ([]state.Route, error) {
+	var all []state.Route
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		routes, err := dumpRoutes(conn, b, family)
 		if err != nil {
-			return s, fmt.Errorf("routes: %w", err)
+			return nil, err
 		}
-		s.Routes = append(s.Routes, routes...)
+		all = append(all, routes...)
 	}
-	return s, nil
+	return all, nil
 }
 
 // whole is false when an address or a route is on a link, or a link below one, that
@@ -167,6 +175,19 @@ func dumpRoutes(conn *socket, b *budget, family uint8) ([]state.Route, error) {
 		r, ok, err := decodeRoute(body)
 		return r, ok && body[0] == family, err
 	})
+}
+
+// Routes looks at the routes of all tables but local.
+func (k *Kernel) Routes(ctx context.Context) ([]state.Route, error) {
+	var routes []state.Route
+	err := k.reader.talk(ctx, func(conn *socket) (err error) {
+		routes, err = dumpAllRoutes(conn, newBudget(ctx))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the routes: %w", err)
+	}
+	return routes, nil
 }
 
 // Link looks at one link and its addresses. The link is nil when there is none of

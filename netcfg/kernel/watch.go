@@ -72,7 +72,7 @@ func (e *events) close() error {
 // It calls from one goroutine. fn may take its time: meanwhile nudges for the same
 // link become one, and those that are too many become one that is Lost. One Watch
 // runs at a time; another one waits for it to end.
-func (k *Kernel) Watch(ctx context.Context, fn func(Nudge)) error {
+func (k *Kernel) Watch(ctx context.Context, fn func([]Nudge)) error {
 	e := k.events
 	select {
 	case <-e.turn:
@@ -98,9 +98,7 @@ func (k *Kernel) Watch(ctx context.Context, fn func(Nudge)) error {
 	for {
 		select {
 		case <-p.ready:
-			for _, n := range p.take() {
-				fn(n)
-			}
+			fn(p.take())
 		case <-ended:
 			return fmt.Errorf("watch: %w", err)
 		case <-ctx.Done():

@@ -26,7 +26,11 @@ func watch(t *testing.T, k *Kernel) <-chan Nudge {
 	nudges := make(chan Nudge, 100000)
 	var group sync.WaitGroup
 	group.Go(func() {
-		if err := k.Watch(ctx, func(n Nudge) { nudges <- n }); err != nil {
+		if err := k.Watch(ctx, func(all []Nudge) {
+			for _, n := range all {
+				nudges <- n
+			}
+		}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -85,13 +89,13 @@ func TestWatchAgain(t *testing.T) {
 		var group sync.WaitGroup
 		var once sync.Once
 		group.Go(func() {
-			if err := k.Watch(ctx, func(Nudge) { once.Do(func() { close(begun) }) }); err != nil {
+			if err := k.Watch(ctx, func([]Nudge) { once.Do(func() { close(begun) }) }); err != nil {
 				t.Error(err)
 			}
 		})
 		<-begun
 		short, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		if err := k.Watch(short, func(Nudge) { t.Error("two at a time") }); err != nil {
+		if err := k.Watch(short, func([]Nudge) { t.Error("two at a time") }); err != nil {
 			t.Error(err)
 		}
 		stop()
@@ -101,7 +105,7 @@ func TestWatchAgain(t *testing.T) {
 	if err := k.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := k.Watch(t.Context(), func(Nudge) {}); err == nil {
+	if err := k.Watch(t.Context(), func([]Nudge) {}); err == nil {
 		t.Error("watch after close")
 	}
 }
@@ -186,15 +190,15 @@ func TestSlowWatcher(t *testing.T) {
 	var got []Nudge
 	var group sync.WaitGroup
 	group.Go(func() {
-		err := k.Watch(ctx, func(n Nudge) {
-			if n.Lost {
+		err := k.Watch(ctx, func(all []Nudge) {
+			if all[0].Lost {
 				close(first)
 				<-release
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			got = append(got, n)
+			got = append(got, all...)
 		})
 		if err != nil {
 			t.Error(err)

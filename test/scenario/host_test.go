@@ -115,7 +115,7 @@ func (h *host) start() {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		_ = h.kernel.Watch(ctx, func(kernel.Nudge) {
+		_ = h.kernel.Watch(ctx, func([]kernel.Nudge) {
 			select {
 			case nudges <- struct{}{}:
 			default:

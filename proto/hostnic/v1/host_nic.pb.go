@@ -86,6 +86,72 @@ func (DocumentFormat) EnumDescriptor() ([]byte, []int) {
 	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{0}
 }
 
+// What a message of a watch tells.
+type WatchEvent int32
+
+const (
+	// Not used.
+	WatchEvent_WATCH_EVENT_UNSPECIFIED WatchEvent = 0
+	// A NIC as it was when the watch began: new.
+	WatchEvent_WATCH_EVENT_PRESENT WatchEvent = 1
+	// All that were there have been told.
+	WatchEvent_WATCH_EVENT_SYNCED WatchEvent = 2
+	// A NIC has come (no old), changed, or gone (no new).
+	WatchEvent_WATCH_EVENT_CHANGED WatchEvent = 3
+	// Nothing has happened for a while; resume is up to date.
+	WatchEvent_WATCH_EVENT_BOOKMARK WatchEvent = 4
+	// Changes were left out, because they were not read in time. Forget all NICs: those
+	// that are there follow, then SYNCED.
+	WatchEvent_WATCH_EVENT_RESYNC WatchEvent = 5
+)
+
+// Enum value maps for WatchEvent.
+var (
+	WatchEvent_name = map[int32]string{
+		0: "WATCH_EVENT_UNSPECIFIED",
+		1: "WATCH_EVENT_PRESENT",
+		2: "WATCH_EVENT_SYNCED",
+		3: "WATCH_EVENT_CHANGED",
+		4: "WATCH_EVENT_BOOKMARK",
+		5: "WATCH_EVENT_RESYNC",
+	}
+	WatchEvent_value = map[string]int32{
+		"WATCH_EVENT_UNSPECIFIED": 0,
+		"WATCH_EVENT_PRESENT":     1,
+		"WATCH_EVENT_SYNCED":      2,
+		"WATCH_EVENT_CHANGED":     3,
+		"WATCH_EVENT_BOOKMARK":    4,
+		"WATCH_EVENT_RESYNC":      5,
+	}
+)
+
+func (x WatchEvent) Enum() *WatchEvent {
+	p := new(WatchEvent)
+	*p = x
+	return p
+}
+
+func (x WatchEvent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WatchEvent) Descriptor() protoreflect.EnumDescriptor {
+	return file_hostnic_v1_host_nic_proto_enumTypes[1].Descriptor()
+}
+
+func (WatchEvent) Type() protoreflect.EnumType {
+	return &file_hostnic_v1_host_nic_proto_enumTypes[1]
+}
+
+func (x WatchEvent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WatchEvent.Descriptor instead.
+func (WatchEvent) EnumDescriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{1}
+}
+
 // Asks for all NICs.
 type ListHostNicsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -298,6 +364,153 @@ func (x *GetHostNicResponse) GetDocument() []byte {
 	return nil
 }
 
+// Asks to follow the NICs.
+type WatchHostNicsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resume of the last message that a former watch has had. Absent: begin anew.
+	Resume string `protobuf:"bytes,1,opt,name=resume,proto3" json:"resume,omitempty"`
+	// Ids or names. Absent: all. One that is not there is waited for.
+	Nics []string `protobuf:"bytes,2,rep,name=nics,proto3" json:"nics,omitempty"`
+	// nic, bond, vlan or the kernel's words. Absent: all.
+	Kinds []string `protobuf:"bytes,3,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// Only what the agent made or manages.
+	Owned         bool `protobuf:"varint,4,opt,name=owned,proto3" json:"owned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchHostNicsRequest) Reset() {
+	*x = WatchHostNicsRequest{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchHostNicsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchHostNicsRequest) ProtoMessage() {}
+
+func (x *WatchHostNicsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchHostNicsRequest.ProtoReflect.Descriptor instead.
+func (*WatchHostNicsRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *WatchHostNicsRequest) GetResume() string {
+	if x != nil {
+		return x.Resume
+	}
+	return ""
+}
+
+func (x *WatchHostNicsRequest) GetNics() []string {
+	if x != nil {
+		return x.Nics
+	}
+	return nil
+}
+
+func (x *WatchHostNicsRequest) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *WatchHostNicsRequest) GetOwned() bool {
+	if x != nil {
+		return x.Owned
+	}
+	return false
+}
+
+// One message of a watch.
+type WatchHostNicsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it tells.
+	Event WatchEvent `protobuf:"varint,1,opt,name=event,proto3,enum=hostnic.v1.WatchEvent" json:"event,omitempty"`
+	// The NIC before.
+	Old *HostNic `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
+	// The NIC now.
+	New *HostNic `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`
+	// Where the watch is after this message. Opaque; good until the agent restarts.
+	// Absent before SYNCED.
+	Resume        string `protobuf:"bytes,4,opt,name=resume,proto3" json:"resume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchHostNicsResponse) Reset() {
+	*x = WatchHostNicsResponse{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchHostNicsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchHostNicsResponse) ProtoMessage() {}
+
+func (x *WatchHostNicsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchHostNicsResponse.ProtoReflect.Descriptor instead.
+func (*WatchHostNicsResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WatchHostNicsResponse) GetEvent() WatchEvent {
+	if x != nil {
+		return x.Event
+	}
+	return WatchEvent_WATCH_EVENT_UNSPECIFIED
+}
+
+func (x *WatchHostNicsResponse) GetOld() *HostNic {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
+func (x *WatchHostNicsResponse) GetNew() *HostNic {
+	if x != nil {
+		return x.New
+	}
+	return nil
+}
+
+func (x *WatchHostNicsResponse) GetResume() string {
+	if x != nil {
+		return x.Resume
+	}
+	return ""
+}
+
 // Asks for statistics.
 type GetStatisticsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -313,7 +526,7 @@ type GetStatisticsRequest struct {
 
 func (x *GetStatisticsRequest) Reset() {
 	*x = GetStatisticsRequest{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +538,7 @@ func (x *GetStatisticsRequest) String() string {
 func (*GetStatisticsRequest) ProtoMessage() {}
 
 func (x *GetStatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[4]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +551,7 @@ func (x *GetStatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatisticsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{4}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetStatisticsRequest) GetNics() []string {
@@ -366,7 +579,7 @@ type GetStatisticsResponse struct {
 
 func (x *GetStatisticsResponse) Reset() {
 	*x = GetStatisticsResponse{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +591,7 @@ func (x *GetStatisticsResponse) String() string {
 func (*GetStatisticsResponse) ProtoMessage() {}
 
 func (x *GetStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[5]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +604,7 @@ func (x *GetStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{5}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetStatisticsResponse) GetStatistics() []*Statistics {
@@ -456,7 +669,7 @@ type Statistics struct {
 
 func (x *Statistics) Reset() {
 	*x = Statistics{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +681,7 @@ func (x *Statistics) String() string {
 func (*Statistics) ProtoMessage() {}
 
 func (x *Statistics) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[6]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +694,7 @@ func (x *Statistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statistics.ProtoReflect.Descriptor instead.
 func (*Statistics) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{6}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Statistics) GetNic() string {
@@ -708,6 +921,11 @@ type HostNic struct {
 	BusPath string `protobuf:"bytes,37,opt,name=bus_path,json=busPath,proto3" json:"bus_path,omitempty"`
 	// The kernel driver.
 	Driver string `protobuf:"bytes,38,opt,name=driver,proto3" json:"driver,omitempty"`
+	// How often the link has won its carrier since it was made; absent while it is not
+	// there.
+	CarrierUps *int64 `protobuf:"varint,40,opt,name=carrier_ups,json=carrierUps,proto3,oneof" json:"carrier_ups,omitempty"`
+	// How often it has lost its carrier.
+	CarrierDowns *int64 `protobuf:"varint,41,opt,name=carrier_downs,json=carrierDowns,proto3,oneof" json:"carrier_downs,omitempty"`
 	// Per field that is not known: why. The key is the name of the field.
 	AbsentReasons map[string]string `protobuf:"bytes,39,rep,name=absent_reasons,json=absentReasons,proto3" json:"absent_reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
@@ -716,7 +934,7 @@ type HostNic struct {
 
 func (x *HostNic) Reset() {
 	*x = HostNic{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +946,7 @@ func (x *HostNic) String() string {
 func (*HostNic) ProtoMessage() {}
 
 func (x *HostNic) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[7]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +959,7 @@ func (x *HostNic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostNic.ProtoReflect.Descriptor instead.
 func (*HostNic) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{7}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HostNic) GetName() string {
@@ -975,6 +1193,20 @@ func (x *HostNic) GetDriver() string {
 	return ""
 }
 
+func (x *HostNic) GetCarrierUps() int64 {
+	if x != nil && x.CarrierUps != nil {
+		return *x.CarrierUps
+	}
+	return 0
+}
+
+func (x *HostNic) GetCarrierDowns() int64 {
+	if x != nil && x.CarrierDowns != nil {
+		return *x.CarrierDowns
+	}
+	return 0
+}
+
 func (x *HostNic) GetAbsentReasons() map[string]string {
 	if x != nil {
 		return x.AbsentReasons
@@ -995,7 +1227,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1239,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[8]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1252,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{8}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reference) GetId() string {
@@ -1048,7 +1280,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1292,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1073,7 +1305,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{9}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Mac) GetAddress() string {
@@ -1098,7 +1330,7 @@ type Ip struct {
 
 func (x *Ip) Reset() {
 	*x = Ip{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1342,7 @@ func (x *Ip) String() string {
 func (*Ip) ProtoMessage() {}
 
 func (x *Ip) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1355,7 @@ func (x *Ip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ip.ProtoReflect.Descriptor instead.
 func (*Ip) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{10}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Ip) GetAddress() string {
@@ -1162,7 +1394,7 @@ type Ipv6 struct {
 
 func (x *Ipv6) Reset() {
 	*x = Ipv6{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1406,7 @@ func (x *Ipv6) String() string {
 func (*Ipv6) ProtoMessage() {}
 
 func (x *Ipv6) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1419,7 @@ func (x *Ipv6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipv6.ProtoReflect.Descriptor instead.
 func (*Ipv6) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{11}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Ipv6) GetAddress() string {
@@ -1222,7 +1454,7 @@ type Vlan struct {
 
 func (x *Vlan) Reset() {
 	*x = Vlan{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1466,7 @@ func (x *Vlan) String() string {
 func (*Vlan) ProtoMessage() {}
 
 func (x *Vlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1479,7 @@ func (x *Vlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vlan.ProtoReflect.Descriptor instead.
 func (*Vlan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{12}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Vlan) GetId() int32 {
@@ -1273,7 +1505,7 @@ type Bonding struct {
 
 func (x *Bonding) Reset() {
 	*x = Bonding{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1517,7 @@ func (x *Bonding) String() string {
 func (*Bonding) ProtoMessage() {}
 
 func (x *Bonding) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1530,7 @@ func (x *Bonding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bonding.ProtoReflect.Descriptor instead.
 func (*Bonding) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Bonding) GetOptions() map[string]string {
@@ -1326,7 +1558,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1570,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1583,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Status) GetState() string {
@@ -1376,7 +1608,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1620,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1633,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Address) GetAddress() string {
@@ -1440,7 +1672,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1684,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1697,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Drift) GetField() string {
@@ -1505,7 +1737,17 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x06render\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"`\n" +
 	"\x12GetHostNicResponse\x12.\n" +
 	"\bhost_nic\x18\x01 \x01(\v2\x13.hostnic.v1.HostNicR\ahostNic\x12\x1a\n" +
-	"\bdocument\x18\x02 \x01(\fR\bdocument\"a\n" +
+	"\bdocument\x18\x02 \x01(\fR\bdocument\"n\n" +
+	"\x14WatchHostNicsRequest\x12\x16\n" +
+	"\x06resume\x18\x01 \x01(\tR\x06resume\x12\x12\n" +
+	"\x04nics\x18\x02 \x03(\tR\x04nics\x12\x14\n" +
+	"\x05kinds\x18\x03 \x03(\tR\x05kinds\x12\x14\n" +
+	"\x05owned\x18\x04 \x01(\bR\x05owned\"\xab\x01\n" +
+	"\x15WatchHostNicsResponse\x12,\n" +
+	"\x05event\x18\x01 \x01(\x0e2\x16.hostnic.v1.WatchEventR\x05event\x12%\n" +
+	"\x03old\x18\x02 \x01(\v2\x13.hostnic.v1.HostNicR\x03old\x12%\n" +
+	"\x03new\x18\x03 \x01(\v2\x13.hostnic.v1.HostNicR\x03new\x12\x16\n" +
+	"\x06resume\x18\x04 \x01(\tR\x06resume\"a\n" +
 	"\x14GetStatisticsRequest\x12\x12\n" +
 	"\x04nics\x18\x01 \x03(\tR\x04nics\x125\n" +
 	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\binterval\"O\n" +
@@ -1543,8 +1785,7 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x14_data_current_rx_bpsB\x16\n" +
 	"\x14_data_current_tx_bpsB\x15\n" +
 	"\x13_packets_current_rxB\x15\n" +
-	"\x13_packets_current_tx\"\xae\n" +
-	"\n" +
+	"\x13_packets_current_tx\"\xa0\v\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -1581,7 +1822,10 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\awaiting\x18# \x01(\tR\awaiting\x12\x14\n" +
 	"\x05owner\x18$ \x01(\tR\x05owner\x12\x19\n" +
 	"\bbus_path\x18% \x01(\tR\abusPath\x12\x16\n" +
-	"\x06driver\x18& \x01(\tR\x06driver\x12M\n" +
+	"\x06driver\x18& \x01(\tR\x06driver\x12$\n" +
+	"\vcarrier_ups\x18( \x01(\x03H\x05R\n" +
+	"carrierUps\x88\x01\x01\x12(\n" +
+	"\rcarrier_downs\x18) \x01(\x03H\x06R\fcarrierDowns\x88\x01\x01\x12M\n" +
 	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x1a@\n" +
 	"\x12AbsentReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1591,7 +1835,9 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x06_speedB\n" +
 	"\n" +
 	"\b_carrierB\x13\n" +
-	"\x11_ad_aggregator_id\"/\n" +
+	"\x11_ad_aggregator_idB\x0e\n" +
+	"\f_carrier_upsB\x10\n" +
+	"\x0e_carrier_downs\"/\n" +
 	"\tReference\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x1f\n" +
@@ -1630,11 +1876,20 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x14DOCUMENT_FORMAT_YAML\x10\x01\x12\x18\n" +
 	"\x14DOCUMENT_FORMAT_JSON\x10\x02\x12\x17\n" +
 	"\x13DOCUMENT_FORMAT_XML\x10\x03\x12\x1a\n" +
-	"\x16DOCUMENT_FORMAT_XML_V3\x10\x042\x86\x02\n" +
+	"\x16DOCUMENT_FORMAT_XML_V3\x10\x04*\xa5\x01\n" +
+	"\n" +
+	"WatchEvent\x12\x1b\n" +
+	"\x17WATCH_EVENT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13WATCH_EVENT_PRESENT\x10\x01\x12\x16\n" +
+	"\x12WATCH_EVENT_SYNCED\x10\x02\x12\x17\n" +
+	"\x13WATCH_EVENT_CHANGED\x10\x03\x12\x18\n" +
+	"\x14WATCH_EVENT_BOOKMARK\x10\x04\x12\x16\n" +
+	"\x12WATCH_EVENT_RESYNC\x10\x052\xde\x02\n" +
 	"\x0eHostNicService\x12Q\n" +
 	"\fListHostNics\x12\x1f.hostnic.v1.ListHostNicsRequest\x1a .hostnic.v1.ListHostNicsResponse\x12K\n" +
 	"\n" +
-	"GetHostNic\x12\x1d.hostnic.v1.GetHostNicRequest\x1a\x1e.hostnic.v1.GetHostNicResponse\x12T\n" +
+	"GetHostNic\x12\x1d.hostnic.v1.GetHostNicRequest\x1a\x1e.hostnic.v1.GetHostNicResponse\x12V\n" +
+	"\rWatchHostNics\x12 .hostnic.v1.WatchHostNicsRequest\x1a!.hostnic.v1.WatchHostNicsResponse0\x01\x12T\n" +
 	"\rGetStatistics\x12 .hostnic.v1.GetStatisticsRequest\x1a!.hostnic.v1.GetStatisticsResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
 
 var (
@@ -1649,65 +1904,73 @@ func file_hostnic_v1_host_nic_proto_rawDescGZIP() []byte {
 	return file_hostnic_v1_host_nic_proto_rawDescData
 }
 
-var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(DocumentFormat)(0),           // 0: hostnic.v1.DocumentFormat
-	(*ListHostNicsRequest)(nil),   // 1: hostnic.v1.ListHostNicsRequest
-	(*ListHostNicsResponse)(nil),  // 2: hostnic.v1.ListHostNicsResponse
-	(*GetHostNicRequest)(nil),     // 3: hostnic.v1.GetHostNicRequest
-	(*GetHostNicResponse)(nil),    // 4: hostnic.v1.GetHostNicResponse
-	(*GetStatisticsRequest)(nil),  // 5: hostnic.v1.GetStatisticsRequest
-	(*GetStatisticsResponse)(nil), // 6: hostnic.v1.GetStatisticsResponse
-	(*Statistics)(nil),            // 7: hostnic.v1.Statistics
-	(*HostNic)(nil),               // 8: hostnic.v1.HostNic
-	(*Reference)(nil),             // 9: hostnic.v1.Reference
-	(*Mac)(nil),                   // 10: hostnic.v1.Mac
-	(*Ip)(nil),                    // 11: hostnic.v1.Ip
-	(*Ipv6)(nil),                  // 12: hostnic.v1.Ipv6
-	(*Vlan)(nil),                  // 13: hostnic.v1.Vlan
-	(*Bonding)(nil),               // 14: hostnic.v1.Bonding
-	(*Status)(nil),                // 15: hostnic.v1.Status
-	(*Address)(nil),               // 16: hostnic.v1.Address
-	(*Drift)(nil),                 // 17: hostnic.v1.Drift
-	nil,                           // 18: hostnic.v1.HostNic.AbsentReasonsEntry
-	nil,                           // 19: hostnic.v1.Bonding.OptionsEntry
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(WatchEvent)(0),               // 1: hostnic.v1.WatchEvent
+	(*ListHostNicsRequest)(nil),   // 2: hostnic.v1.ListHostNicsRequest
+	(*ListHostNicsResponse)(nil),  // 3: hostnic.v1.ListHostNicsResponse
+	(*GetHostNicRequest)(nil),     // 4: hostnic.v1.GetHostNicRequest
+	(*GetHostNicResponse)(nil),    // 5: hostnic.v1.GetHostNicResponse
+	(*WatchHostNicsRequest)(nil),  // 6: hostnic.v1.WatchHostNicsRequest
+	(*WatchHostNicsResponse)(nil), // 7: hostnic.v1.WatchHostNicsResponse
+	(*GetStatisticsRequest)(nil),  // 8: hostnic.v1.GetStatisticsRequest
+	(*GetStatisticsResponse)(nil), // 9: hostnic.v1.GetStatisticsResponse
+	(*Statistics)(nil),            // 10: hostnic.v1.Statistics
+	(*HostNic)(nil),               // 11: hostnic.v1.HostNic
+	(*Reference)(nil),             // 12: hostnic.v1.Reference
+	(*Mac)(nil),                   // 13: hostnic.v1.Mac
+	(*Ip)(nil),                    // 14: hostnic.v1.Ip
+	(*Ipv6)(nil),                  // 15: hostnic.v1.Ipv6
+	(*Vlan)(nil),                  // 16: hostnic.v1.Vlan
+	(*Bonding)(nil),               // 17: hostnic.v1.Bonding
+	(*Status)(nil),                // 18: hostnic.v1.Status
+	(*Address)(nil),               // 19: hostnic.v1.Address
+	(*Drift)(nil),                 // 20: hostnic.v1.Drift
+	nil,                           // 21: hostnic.v1.HostNic.AbsentReasonsEntry
+	nil,                           // 22: hostnic.v1.Bonding.OptionsEntry
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
 }
 var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ListHostNicsRequest.render:type_name -> hostnic.v1.DocumentFormat
-	8,  // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
+	11, // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
 	0,  // 2: hostnic.v1.GetHostNicRequest.render:type_name -> hostnic.v1.DocumentFormat
-	8,  // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
-	20, // 4: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
-	7,  // 5: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
-	21, // 6: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
-	20, // 7: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
-	21, // 8: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
-	9,  // 9: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
-	9,  // 10: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
-	10, // 11: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
-	11, // 12: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
-	12, // 13: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
-	13, // 14: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
-	14, // 15: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
-	15, // 16: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
-	16, // 17: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
-	17, // 18: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
-	18, // 19: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
-	19, // 20: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	1,  // 21: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	3,  // 22: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	5,  // 23: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
-	2,  // 24: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	4,  // 25: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	6,  // 26: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
-	24, // [24:27] is the sub-list for method output_type
-	21, // [21:24] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	11, // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
+	1,  // 4: hostnic.v1.WatchHostNicsResponse.event:type_name -> hostnic.v1.WatchEvent
+	11, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
+	11, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
+	23, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
+	10, // 8: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
+	24, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
+	23, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
+	24, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
+	12, // 12: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
+	12, // 13: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
+	13, // 14: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
+	14, // 15: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
+	15, // 16: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
+	16, // 17: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
+	17, // 18: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
+	18, // 19: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
+	19, // 20: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
+	20, // 21: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
+	21, // 22: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
+	22, // 23: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	2,  // 24: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	4,  // 25: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	6,  // 26: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
+	8,  // 27: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	3,  // 28: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	5,  // 29: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	7,  // 30: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
+	9,  // 31: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	28, // [28:32] is the sub-list for method output_type
+	24, // [24:28] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
@@ -1715,17 +1978,17 @@ func file_hostnic_v1_host_nic_proto_init() {
 	if File_hostnic_v1_host_nic_proto != nil {
 		return
 	}
-	file_hostnic_v1_host_nic_proto_msgTypes[6].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[7].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[11].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[12].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[8].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[9].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[13].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_host_nic_proto_rawDesc), len(file_hostnic_v1_host_nic_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   19,
+			NumEnums:      2,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

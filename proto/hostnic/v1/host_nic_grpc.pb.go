@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	HostNicService_ListHostNics_FullMethodName  = "/hostnic.v1.HostNicService/ListHostNics"
 	HostNicService_GetHostNic_FullMethodName    = "/hostnic.v1.HostNicService/GetHostNic"
+	HostNicService_WatchHostNics_FullMethodName = "/hostnic.v1.HostNicService/WatchHostNics"
 	HostNicService_GetStatistics_FullMethodName = "/hostnic.v1.HostNicService/GetStatistics"
 )
 
@@ -40,6 +41,13 @@ type HostNicServiceClient interface {
 	// GetHostNic returns one interface by id or name.
 	// Errors: NOT_FOUND.
 	GetHostNic(ctx context.Context, in *GetHostNicRequest, opts ...grpc.CallOption) (*GetHostNicResponse, error)
+	// WatchHostNics follows the NICs: every one as it is, then SYNCED, then each change
+	// with the NIC before and after it. A client that comes back names where it was by
+	// resume and gets the changes since. One that reads too slowly is told so by RESYNC,
+	// and then everything anew.
+	// Errors: OUT_OF_RANGE when the changes since resume are not known any more: begin
+	// anew without it; RESOURCE_EXHAUSTED when too many watch; INVALID_ARGUMENT.
+	WatchHostNics(ctx context.Context, in *WatchHostNicsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchHostNicsResponse], error)
 	// GetStatistics asks the kernel for the counters of interfaces.
 	// Errors: NOT_FOUND; INVALID_ARGUMENT when interval is out of bounds.
 	GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*GetStatisticsResponse, error)
@@ -73,6 +81,25 @@ func (c *hostNicServiceClient) GetHostNic(ctx context.Context, in *GetHostNicReq
 	return out, nil
 }
 
+func (c *hostNicServiceClient) WatchHostNics(ctx context.Context, in *WatchHostNicsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchHostNicsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &HostNicService_ServiceDesc.Streams[0], HostNicService_WatchHostNics_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchHostNicsRequest, WatchHostNicsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type HostNicService_WatchHostNicsClient = grpc.ServerStreamingClient[WatchHostNicsResponse]
+
 func (c *hostNicServiceClient) GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*GetStatisticsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetStatisticsResponse)
@@ -97,6 +124,13 @@ type HostNicServiceServer interface {
 	// GetHostNic returns one interface by id or name.
 	// Errors: NOT_FOUND.
 	GetHostNic(context.Context, *GetHostNicRequest) (*GetHostNicResponse, error)
+	// WatchHostNics follows the NICs: every one as it is, then SYNCED, then each change
+	// with the NIC before and after it. A client that comes back names where it was by
+	// resume and gets the changes since. One that reads too slowly is told so by RESYNC,
+	// and then everything anew.
+	// Errors: OUT_OF_RANGE when the changes since resume are not known any more: begin
+	// anew without it; RESOURCE_EXHAUSTED when too many watch; INVALID_ARGUMENT.
+	WatchHostNics(*WatchHostNicsRequest, grpc.ServerStreamingServer[WatchHostNicsResponse]) error
 	// GetStatistics asks the kernel for the counters of interfaces.
 	// Errors: NOT_FOUND; INVALID_ARGUMENT when interval is out of bounds.
 	GetStatistics(context.Context, *GetStatisticsRequest) (*GetStatisticsResponse, error)
@@ -115,6 +149,9 @@ func (UnimplementedHostNicServiceServer) ListHostNics(context.Context, *ListHost
 }
 func (UnimplementedHostNicServiceServer) GetHostNic(context.Context, *GetHostNicRequest) (*GetHostNicResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetHostNic not implemented")
+}
+func (UnimplementedHostNicServiceServer) WatchHostNics(*WatchHostNicsRequest, grpc.ServerStreamingServer[WatchHostNicsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchHostNics not implemented")
 }
 func (UnimplementedHostNicServiceServer) GetStatistics(context.Context, *GetStatisticsRequest) (*GetStatisticsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatistics not implemented")
@@ -176,6 +213,17 @@ func _HostNicService_GetHostNic_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HostNicService_WatchHostNics_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchHostNicsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HostNicServiceServer).WatchHostNics(m, &grpc.GenericServerStream[WatchHostNicsRequest, WatchHostNicsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type HostNicService_WatchHostNicsServer = grpc.ServerStreamingServer[WatchHostNicsResponse]
+
 func _HostNicService_GetStatistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetStatisticsRequest)
 	if err := dec(in); err != nil {
@@ -214,6 +262,12 @@ var HostNicService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _HostNicService_GetStatistics_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchHostNics",
+			Handler:       _HostNicService_WatchHostNics_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "hostnic/v1/host_nic.proto",
 }

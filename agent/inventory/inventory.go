@@ -1,0 +1,367 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Source is where an Inventory looks.
+type Source interface {
+	// Snapshot looks at everything.
+	Snapshot(ctx context.Context) (state.Snapshot, error)
+	// Link looks at one link and its addresses; the link is nil when there is none.
+	Link(ctx context.Context, index int) (*state.Link, []state.Address, error)
+	// Routes looks at the routes.
+	Routes(ctx context.Context) ([]state.Route, error)
+	// Writes counts what the agent itself has done to the host.
+	Writes() uint64
+}
+
+// News says what has changed on the host.
+type News struct {
+	// All says that anything may have.
+	All bool
+	// Index is the link; Link and Routes what of it. Addresses count as Link.
+	Index        int
+	Link, Routes bool
+}
+
+// Version is how the NICs were at one moment. It is never changed.
+type Version struct {
+	// Epoch and Revision tell one moment from another; an epoch is one run of the agent.
+	Epoch    string
+	Revision uint64
+	// Nics are in the order of the kernel's index, those that are not there at the end.
+	Nics []*Nic
+}
+
+// Change is one NIC that has come (Old is nil), changed, or gone (New is nil).
+type Change struct {
+	Revision uint64
+	Old, New *Nic
+}
+
+// Inventory keeps how the NICs of the host are, by the kernel's news: what is read
+// again is what they are about. Readers take a Version and never wait for it, but
+// right after a change by the agent itself, which they are to see.
+type Inventory struct {
+	source Source
+	known  func(state.Snapshot) Knowledge
+	epoch  string
+
+	// turn is held by who looks; what follows belongs to that one.
+	turn  chan struct{}
+	b     *builder
+	nics  map[string]*Nic // by key
+	keys  map[int]string  // of the links, by index
+	acted uint64          // Source.Writes before the last look at everything
+	whole bool            // there has been one
+
+	current atomic.Pointer[Version]
+	mu      sync.Mutex // of what follows
+	past    []Change
+	watches map[*Watch]struct{}
+}
+
+// New makes an inventory that has seen nothing yet. known tells what is known beside a
+// look at everything, and must not wait.
+func New(source Source, known func(state.Snapshot) Knowledge) *Inventory {
+	inv := &Inventory{source: source, known: known, epoch: rand.Text(), turn: make(chan struct{}, 1), b: newBuilder(),
+		nics: map[string]*Nic{}, keys: map[int]string{}, watches: map[*Watch]struct{}{}}
+	inv.current.Store(&Version{Epoch: inv.epoch})
+	return inv
+}
+
+func (inv *Inventory) take(ctx context.Context) error {
+	select {
+	case inv.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (inv *Inventory) give() { <-inv.turn }
+
+// Current is the newest version. It looks at the host itself where nobody has yet, or
+// where the agent has changed something since.
+func (inv *Inventory) Current(ctx context.Context) (*Version, error) {
+	if err := inv.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return inv.current.Load(), nil
+}
+
+func (inv *Inventory) catchUp(ctx context.Context) error {
+	if err := inv.take(ctx); err != nil {
+		return err
+	}
+	defer inv.give()
+	if inv.whole && inv.source.Writes() == inv.acted {
+		return nil
+	}
+	return inv.lookAtAll(ctx)
+}
+
+// Hear takes in news. It looks at the links that they are about, and at their masters,
+// which may have chosen another slave. After an error everything is looked at anew the
+// next time.
+func (inv *Inventory) Hear(ctx context.Context, news []News) error {
+	if err := inv.take(ctx); err != nil {
+		return err
+	}
+	defer inv.give()
+	if !inv.whole || slices.ContainsFunc(news, func(n News) bool { return n.All }) {
+		return inv.lookAtAll(ctx)
+	}
+	err := inv.follow(ctx, news)
+	inv.whole = err == nil
+	return err
+}
+
+func (inv *Inventory) follow(ctx context.Context, news []News) error {
+	touched, routes := map[int]bool{}, false
+	for _, n := range news {
+		routes = routes || n.Routes
+		if !n.Link {
+			continue
+		}
+		if err := inv.lookAt(ctx, n.Index, touched); err != nil {
+			return err
+		}
+	}
+	if routes {
+		routes, err := inv.source.Routes(ctx)
+		if err != nil {
+			return err
+		}
+		before := inv.b.gateways
+		inv.b.route(routes)
+		for index := range inv.b.links {
+			if !slices.Equal(gatewaysOf(before[index]), gatewaysOf(inv.b.gateways[index])) {
+				touched[index] = true
+			}
+		}
+	}
+	inv.describe(touched)
+	return nil
+}
+
+func gatewaysOf(routes []state.Route) []string {
+	var out []string
+	for _, r := range routes {
+		out = append(out, r.Dst.String()+" "+r.Gateway.String())
+	}
+	return out
+}
+
+// lookAt reads a link again, and notes whose description that may change.
+func (inv *Inventory) lookAt(ctx context.Context, index int, touched map[int]bool) error {
+	masters := []int{}
+	for i := index; i != 0 && !slices.Contains(masters, i); {
+		masters = append(masters, i)
+		if was := inv.b.links[i]; was != nil && was.Master != 0 {
+			inv.touch(was.Master, touched)
+		}
+		inv.touch(i, touched)
+		l, addresses, err := inv.source.Link(ctx, i)
+		if err != nil {
+			return err
+		}
+		if l == nil {
+			inv.b.drop(i)
+			delete(inv.b.addresses, i)
+			return nil
+		}
+		inv.b.put(l)
+		inv.b.addresses[i] = addresses
+		inv.touch(i, touched)
+		i = l.Master
+	}
+	return nil
+}
+
+// touch notes a link and what shows something of it: the VLANs on it, its master and
+// slaves, which name it, and the VLANs on the master.
+func (inv *Inventory) touch(index int, touched map[int]bool) {
+	if touched[index] {
+		return
+	}
+	touched[index] = true
+	for _, child := range inv.b.children[index] {
+		inv.touch(child, touched)
+	}
+	for _, slave := range inv.b.slaves[index] {
+		touched[slave] = true
+	}
+	if l := inv.b.links[index]; l != nil && l.Master != 0 {
+		inv.touch(l.Master, touched)
+	}
+}
+
+// Renew looks at everything: what is known beside looks has changed.
+func (inv *Inventory) Renew(ctx context.Context) error {
+	if err := inv.take(ctx); err != nil {
+		return err
+	}
+	defer inv.give()
+	return inv.lookAtAll(ctx)
+}
+
+func (inv *Inventory) lookAtAll(ctx context.Context) error {
+	acted := inv.source.Writes()
+	s, err := inv.source.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	inv.b.look(s)
+	inv.b.know(inv.known(s))
+	inv.describeAll()
+	inv.acted, inv.whole = acted, true
+	return nil
+}
+
+func (inv *Inventory) describeAll() {
+	all := make(map[int]bool, len(inv.b.links))
+	for index := range inv.b.links {
+		all[index] = true
+	}
+	for index := range inv.keys {
+		all[index] = true
+	}
+	inv.describe(all)
+}
+
+// describe makes the NICs of these links anew, publishes those that have changed, and
+// looks which ones are lacking where links have come or gone.
+func (inv *Inventory) describe(links map[int]bool) {
+	fresh, gone := map[string]*Nic{}, map[string]bool{}
+	population := !inv.whole
+	for index := range links {
+		if key, ok := inv.keys[index]; ok {
+			gone[key] = true
+			delete(inv.keys, index)
+		}
+	}
+	for _, index := range sorted(links) {
+		l := inv.b.links[index]
+		if l == nil || l.Type == loopback {
+			continue
+		}
+		n := inv.b.nic(l)
+		key := inv.keyFor(&n, fresh)
+		fresh[key], inv.keys[index] = &n, key
+	}
+	for key := range gone {
+		population = population || fresh[key] == nil
+	}
+	for key := range fresh {
+		population = population || !gone[key]
+	}
+	if population || len(links) == len(inv.b.links) {
+		for key, n := range inv.nics {
+			if !n.Present {
+				gone[key] = true
+			}
+		}
+		for _, name := range inv.b.lacking() {
+			n := inv.b.missing(name)
+			fresh[inv.keyFor(&n, fresh)] = &n
+		}
+	}
+	inv.publish(fresh, gone)
+}
+
+// keyFor is what a NIC is known by over time: its id, and where others have the same
+// one, its name too.
+func (inv *Inventory) keyFor(n *Nic, fresh map[string]*Nic) string {
+	taken := func(key string) bool {
+		if fresh[key] != nil {
+			return true
+		}
+		have := inv.nics[key]
+		return have != nil && have.Present && have.Index != n.Index && inv.keys[have.Index] == key
+	}
+	if n.ID == "" || taken(n.ID) {
+		return n.ID + " " + n.Name
+	}
+	return n.ID
+}
+
+func sorted(set map[int]bool) []int {
+	out := make([]int, 0, len(set))
+	for i := range set {
+		out = append(out, i)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// publish takes over fresh descriptions, in the place of those that are gone, and
+// tells watches what is different.
+func (inv *Inventory) publish(fresh map[string]*Nic, gone map[string]bool) {
+	var changes []Change
+	for key := range gone {
+		if fresh[key] == nil && inv.nics[key] != nil {
+			changes = append(changes, Change{Old: inv.nics[key]})
+			delete(inv.nics, key)
+		}
+	}
+	for key, n := range fresh {
+		old := inv.nics[key]
+		if old != nil && reflect.DeepEqual(old, n) {
+			continue
+		}
+		inv.nics[key] = n
+		changes = append(changes, Change{Old: old, New: n})
+	}
+	if len(changes) == 0 {
+		return
+	}
+	slices.SortFunc(changes, func(a, b Change) int { return compare(cmp.Or(a.New, a.Old), cmp.Or(b.New, b.Old)) })
+	v := &Version{Epoch: inv.epoch, Revision: inv.current.Load().Revision, Nics: inv.ordered(changes)}
+	for i := range changes {
+		v.Revision++
+		changes[i].Revision = v.Revision
+	}
+	inv.tell(v, changes)
+}
+
+// ordered are all NICs. Where none has come or gone only those that have changed are
+// put into a copy of the last list.
+func (inv *Inventory) ordered(changes []Change) []*Nic {
+	last := inv.current.Load().Nics
+	if slices.ContainsFunc(changes, func(c Change) bool { return c.Old == nil || c.New == nil || compare(c.Old, c.New) != 0 }) {
+		all := make([]*Nic, 0, len(inv.nics))
+		for _, n := range inv.nics {
+			all = append(all, n)
+		}
+		slices.SortFunc(all, compare)
+		return all
+	}
+	all := slices.Clone(last)
+	for _, c := range changes {
+		if i, ok := slices.BinarySearchFunc(all, c.Old, compare); ok {
+			all[i] = c.New
+		}
+	}
+	return all
+}
+
+// compare orders by index, those that are not there last, by name.
+func compare(a, b *Nic) int {
+	if a.Present != b.Present {
+		if a.Present {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Name, b.Name))
+}
