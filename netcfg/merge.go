@@ -153,6 +153,17 @@ func NicPath(name, field string) string {
 	return "host_nics[" + name + "]." + field
 }
 
+// NicOf is the name in a path that NicPath has made; not ok for a path about something
+// else.
+func NicOf(path string) (name string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "host_nics[")
+	if !ok {
+		return "", false
+	}
+	name, _, ok = strings.Cut(rest, "]")
+	return name, ok
+}
+
 func mergeNic(n *HostNic, e NicEdit) {
 	for _, path := range e.Unset {
 		unset(n, strings.Split(path, "."))

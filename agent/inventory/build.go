@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -128,7 +127,7 @@ func (b *builder) know(k Knowledge) {
 		b.wishes[k.Config.HostNics[i].Name] = &k.Config.HostNics[i]
 	}
 	for _, d := range k.Drift {
-		name := nicOf(d.Field)
+		name, _ := netcfg.NicOf(d.Field)
 		b.drift[name] = append(b.drift[name], d)
 	}
 	for _, w := range k.Waiting {
@@ -145,17 +144,6 @@ func (b *builder) lacking() []string {
 		}
 	}
 	return slices.DeleteFunc(b.wanted(), func(name string) bool { return there[name] })
-}
-
-// nicOf is the name in a path such as host_nics[bond0].mtu; empty when the path
-// is about something else.
-func nicOf(path string) string {
-	rest, ok := strings.CutPrefix(path, "host_nics[")
-	if !ok {
-		return ""
-	}
-	name, _, _ := strings.Cut(rest, "]")
-	return name
 }
 
 // wanted are the names of the NICs that ought to be there: those of the

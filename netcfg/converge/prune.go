@@ -2,7 +2,6 @@ package converge
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -10,12 +9,13 @@ import (
 
 // prune takes the NICs that the problems speak of, and what stands on them, out of
 // a configuration, so that one NIC that does not fit keeps no other from coming up
-// at boot. ok is false when a problem names no NIC.
+// at boot. The slaves of a bond go with it: on their own they would be taken for NICs
+// that nobody wants any more, and out of the bond. ok is false when a problem names no
+// NIC.
 func prune(c netcfg.Config, problems netcfg.Problems) (out netcfg.Config, waiting []plan.Waiting, ok bool) {
-	out = c.Clone()
 	reasons := map[string]string{}
 	for _, p := range problems {
-		name, found := nicOf(p.Path)
+		name, found := netcfg.NicOf(p.Path)
 		if !found {
 			return c, nil, false
 		}
@@ -23,26 +23,49 @@ func prune(c netcfg.Config, problems netcfg.Problems) (out netcfg.Config, waitin
 	}
 	for again := true; again; {
 		again = false
-		out.HostNics = slices.DeleteFunc(out.HostNics, func(n netcfg.HostNic) bool {
-			reason, bad := reasons[n.Name]
-			if base, below := reasons[n.BaseInterface]; !bad && n.BaseInterface != "" && below {
-				reason, bad = "its base interface "+n.BaseInterface+" cannot be configured: "+base, true
-			}
-			if bad {
-				waiting = append(waiting, plan.Waiting{Nic: n.Name, Reason: reason})
-				reasons[n.Name], again = reason, true
-			}
-			return bad
-		})
+		for i := range c.HostNics {
+			again = spread(&c.HostNics[i], reasons) || again
+		}
 	}
-	return out, waiting, len(waiting) > 0
+	wait := func(name string) bool {
+		reason, bad := reasons[name]
+		if bad && !slices.ContainsFunc(waiting, func(w plan.Waiting) bool { return w.Nic == name }) {
+			waiting = append(waiting, plan.Waiting{Nic: name, Reason: reason})
+		}
+		return bad
+	}
+	out = c.Clone()
+	out.HostNics = slices.DeleteFunc(out.HostNics, func(n netcfg.HostNic) bool { return wait(n.Name) })
+	for i := range c.HostNics {
+		if b := c.HostNics[i].Bonding; b != nil {
+			for _, s := range b.Slaves {
+				wait(s)
+			}
+		}
+	}
+	return out, waiting, len(out.HostNics) < len(c.HostNics)
 }
 
-func nicOf(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, "host_nics[")
-	if !ok {
-		return "", false
+// spread adds what cannot be configured because of n, or n itself because of what it
+// stands on. It is false when there is nothing new.
+func spread(n *netcfg.HostNic, reasons map[string]string) bool {
+	before := len(reasons)
+	add := func(name, because, of string) {
+		if reason, bad := reasons[of]; bad && reasons[name] == "" {
+			reasons[name] = "its " + because + " " + of + " cannot be configured: " + reason
+		}
 	}
-	name, _, ok := strings.Cut(rest, "]")
-	return name, ok
+	if n.BaseInterface != "" {
+		add(n.Name, "base interface", n.BaseInterface)
+	}
+	if n.Bonding == nil {
+		return len(reasons) > before
+	}
+	for _, s := range n.Bonding.Slaves {
+		add(n.Name, "slave", s)
+	}
+	for _, s := range n.Bonding.Slaves {
+		add(s, "bond", n.Name)
+	}
+	return len(reasons) > before
 }

@@ -192,7 +192,7 @@ func (r *resolver) defaultRoute(n *netcfg.HostNic, w *Link, gw netip.Addr) {
 func (r *resolver) restore() {
 	names := make([]string, 0, len(r.out.Memory.Baseline))
 	for name := range r.out.Memory.Baseline {
-		if r.byConfig[name] == nil {
+		if r.byConfig[name] == nil && !r.Leave[name] {
 			names = append(names, name)
 		}
 	}
