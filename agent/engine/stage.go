@@ -101,23 +101,10 @@ func (e *Engine) input(c netcfg.Config, s snapshot) plan.Input {
 	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: known(e.running)}
 }
 
-// known are the NICs that configurations speak of. Those of the running one, and of
-// one that is rolled back to, may be absent: they were there once or are waited for,
-// and a NIC that has died must not stand in the way of other changes.
-func known(configs ...netcfg.Config) map[string]bool {
-	known := map[string]bool{}
-	for _, c := range configs {
-		for _, n := range c.HostNics {
-			known[n.Name], known[n.BaseInterface] = true, true
-			if n.Bonding != nil {
-				for _, s := range n.Bonding.Slaves {
-					known[s] = true
-				}
-			}
-		}
-	}
-	return known
-}
+// known are the running configuration and one that is rolled back to. What they speak
+// of was there once or is waited for, and a NIC that has died, or that somebody has
+// taken, must not stand in the way of other changes.
+func known(configs ...netcfg.Config) plan.Known { return configs }
 
 // take stores the candidate. One that is as before keeps its revision.
 func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Problems) (StageResult, error) {

@@ -48,7 +48,8 @@ func upDown(up bool) string {
 func driftToProto(all []plan.Drift) []*hostnicv1.Drift {
 	var out []*hostnicv1.Drift
 	for _, d := range all {
-		out = append(out, &hostnicv1.Drift{Field: netcfg.Printable(d.Field), Wanted: netcfg.Printable(d.Wanted), Actual: netcfg.Printable(d.Actual)})
+		out = append(out, &hostnicv1.Drift{Field: netcfg.Printable(d.Field), Wanted: netcfg.Printable(d.Wanted), Actual: netcfg.Printable(d.Actual),
+			Hint: netcfg.Printable(d.Hint)})
 	}
 	return out
 }

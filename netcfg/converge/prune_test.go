@@ -1,21 +1,24 @@
 package converge_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/converge"
 	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
 )
 
-// A bond that does not fit the host for the moment, because somebody has put a VLAN
-// onto one of its slaves, is left as it is with all that belongs to it: its slaves are
-// not taken for NICs that nobody wants any more.
+// A bond that does not fit the host for the moment, because somebody has put its
+// address onto another NIC, is left as it is with all that belongs to it: its slaves
+// are not taken for NICs that nobody wants any more.
 func TestPruneLeavesSlaves(t *testing.T) {
 	for _, named := range []bool{false, true} {
-		f := newHost(t, "eth0", "eth1", "eth2")
+		f := newHost(t, "eth0", "eth1", "eth2", "eth3")
 		config := rack()
+		config.HostNics[0].IP = &netcfg.IP{Address: "203.0.113.1", Netmask: "24"}
 		if named { // a slave with an entry of its own
 			config.HostNics = append(config.HostNics, netcfg.HostNic{Name: "eth0"})
 		}
@@ -24,7 +27,8 @@ func TestPruneLeavesSlaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		memory := rep.Intent.Settled()
-		if _, err := f.AddVLAN("guests", "eth1", 7); err != nil {
+		if err := f.Foreign(plan.Op{Action: plan.AddrAdd, Index: f.Index("eth3"), Address: state.Address{Link: f.Index("eth3"),
+			Prefix: netip.MustParsePrefix("203.0.113.1/24")}}); err != nil {
 			t.Fatal(err)
 		}
 		before := words(look(t, f))

@@ -25,7 +25,7 @@ type Target struct {
 	// instead of refusing the whole; see plan.Input.
 	Lenient bool
 	// Known and Before are those of plan.Input.
-	Known  map[string]bool
+	Known  plan.Known
 	Before *state.Snapshot
 	// Begin is called once, before the first write, with what will be done. An
 	// error stops the converge with nothing written. It may be nil.

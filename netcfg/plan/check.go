@@ -25,6 +25,11 @@ func Check(in Intent, s state.Snapshot) []Drift {
 	for _, r := range s.Routes {
 		c.routes[r.Link] = append(c.routes[r.Link], r)
 	}
+	c.away = map[string][]string{}
+	for _, a := range in.Away {
+		c.away[a.Bond] = append(c.away[a.Bond], a.Nic)
+		c.taken(a)
+	}
 	c.names = map[int]string{}
 	for _, l := range in.Links {
 		c.names[l.Index] = l.KernelName
@@ -48,6 +53,8 @@ type checker struct {
 	// names are the wanted links' kernel names by wanted index: a link that was made
 	// anew by somebody has another index, and is compared by name.
 	names map[int]string
+	// away are the slaves that somebody has taken, by bond.
+	away  map[string][]string
 	drift []Drift
 }
 
@@ -128,7 +135,19 @@ func (c *checker) bond(w *Link, l *state.Link) {
 	}
 	slices.Sort(want)
 	slices.Sort(have)
-	c.differ(w.Name, "bonding.slaves", strings.Join(want, ","), strings.Join(have, ","))
+	c.slaves(w.Name, want, have)
+}
+
+// slaves tells those that somebody has taken from those that can be put in or out.
+func (c *checker) slaves(bond string, want, have []string) {
+	all := slices.Sorted(slices.Values(append(c.away[bond], want...)))
+	switch {
+	case !slices.Equal(want, have):
+		c.differ(bond, "bonding.slaves", strings.Join(all, ","), strings.Join(have, ","))
+	case len(all) > len(want):
+		c.drift = append(c.drift, Drift{Field: netcfg.NicPath(bond, "bonding.slaves"), Wanted: strings.Join(all, ","), Actual: strings.Join(have, ","),
+			Outside: true, Hint: "somebody has taken " + strings.Join(c.away[bond], ", ")})
+	}
 }
 
 // addresses wants each address to be there and IPv4 in the right order, and a
@@ -145,7 +164,7 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 		}
 		if have[i].Flags&state.FlagDADFailed != 0 {
 			c.drift = append(c.drift, Drift{Field: netcfg.NicPath(w.Name, field), Wanted: "present",
-				Actual: "a duplicate: another host on the link has it", Outside: true})
+				Actual: "a duplicate: another host on the link has it", Outside: true, Hint: "give either host another address"})
 		}
 		subnet := a.Prefix.Masked()
 		if before, ok := last[subnet]; ok && a.Prefix.Addr().Is4() && i < before {

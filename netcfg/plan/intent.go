@@ -24,6 +24,8 @@ type Intent struct {
 	GoneRoutes    []state.Route
 	// Waiting are the NICs whose configuration has to wait, with the reason.
 	Waiting []Waiting
+	// Away are NICs of the configuration that somebody has taken.
+	Away []Away
 	// Warnings tell what the operator should know before.
 	Warnings netcfg.Problems
 	// Memory is what the agent has to remember from the first write on.
@@ -93,9 +95,11 @@ type Waiting struct{ Nic, Reason string }
 // Drift is one difference between an Intent and a Snapshot.
 type Drift struct {
 	Field, Wanted, Actual string
-	// Outside marks a difference that lies outside of the host, where no operation
-	// mends it: another host has the address.
+	// Outside marks a difference that no operation of the agent mends: another host
+	// has the address, or somebody has put the NIC into a bridge of his own. Hint is
+	// what to do about it.
 	Outside bool
+	Hint    string
 }
 
 // Memory is what the agent remembers of its own doing. It lives on disk and is
@@ -237,6 +241,9 @@ func (i *Intent) Settled() Memory {
 	for j := range i.Links {
 		l := &i.Links[j]
 		wanted[l.Name], links[l.Name] = !l.Restored, l
+	}
+	for _, a := range i.Away {
+		wanted[a.Nic] = true
 	}
 	for _, w := range i.Waiting {
 		wanted[w.Nic] = true

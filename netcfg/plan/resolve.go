@@ -18,9 +18,9 @@ type Input struct {
 	// Lenient makes a missing NIC wait instead of being refused, for boot, healing
 	// and rollback: the NIC may still come.
 	Lenient bool
-	// Known are NICs that may be missing although the resolve is not lenient: those
-	// that the running configuration speaks of already.
-	Known map[string]bool
+	// Known are configurations that have been in place. What they speak of may be
+	// missing, or taken away by somebody, although the resolve is not lenient.
+	Known Known
 	// Leave are configured NICs that do not fit this host and were taken out of
 	// Config for that: what the agent has put there stays as it is.
 	Leave map[string]bool
@@ -195,7 +195,7 @@ func (r *resolver) findNIC(n *netcfg.HostNic) {
 		// A bond or VLAN of ours that this configuration no longer makes.
 		r.refuse(netcfg.Precondition, r.usePath(n.Name), "base-removed", n.Name,
 			"%s is taken out by this change, but %s stays on it: remove that too, or keep %s", n.Name, r.users(n.Name), n.Name)
-	case l == nil && (r.Lenient || r.Known[n.Name]):
+	case l == nil && (r.Lenient || r.Known.mention(n.Name)):
 		r.out.Waiting = append(r.out.Waiting, Waiting{n.Name, reason})
 	case l == nil:
 		r.refuse(netcfg.NotFound, r.usePath(n.Name), "nic-unknown", n.Name,

@@ -29,6 +29,9 @@ func (r *resolver) addressing() {
 		}
 		ipv6 := false
 		for _, p := range n.Addresses() {
+			if r.out.isAway(n.Name) && !r.has(w.Index, state.Address{Prefix: p}) {
+				continue // it would not work there
+			}
 			w.Addresses = append(w.Addresses, staticAddress(w.Index, p))
 			ipv6 = ipv6 || p.Addr().Is6()
 			r.addressTaken(n, w, p, holders[p.Addr()])
@@ -171,8 +174,10 @@ func (r *resolver) defaultRoute(n *netcfg.HostNic, w *Link, gw netip.Addr) {
 	}
 	want := state.Route{Table: state.MainTable, Dst: dst, Gateway: gw.WithZone(""), Link: w.Index, Metric: metric,
 		Protocol: state.ProtocolHostnic, Type: 1}
+	there := false
 	for _, have := range r.Snapshot.Routes {
 		if sameRoute(have, want) {
+			there = true
 			r.adoptRoute(n.Name, have)
 		}
 		if have.Table != state.MainTable || have.Dst != dst || have.Metric != metric || have.Link == w.Index && have.Gateway == want.Gateway {
@@ -185,7 +190,9 @@ func (r *resolver) defaultRoute(n *netcfg.HostNic, w *Link, gw netip.Addr) {
 		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, field), "route-taken", gw.String(),
 			"somebody else has a default route via %s dev %s; remove it first (ip route del default via %s dev %s)", have.Gateway, l.Name, have.Gateway, l.Name)
 	}
-	r.out.Routes = append(r.out.Routes, Route{want, n.Name})
+	if there || !r.out.isAway(n.Name) {
+		r.out.Routes = append(r.out.Routes, Route{want, n.Name})
+	}
 }
 
 // restore puts links that nobody configures any more back as they were found.

@@ -26,7 +26,7 @@ func (r *resolver) bondsAndSlaves() {
 		}
 		r.primary(w)
 		if len(w.Slaves) == 0 {
-			r.out.Waiting = append(r.out.Waiting, Waiting{n.Name, "none of its slaves is on this host yet: " + strings.Join(n.Bonding.Slaves, ", ")})
+			r.out.Waiting = append(r.out.Waiting, Waiting{n.Name, "none of its slaves is there yet: " + strings.Join(n.Bonding.Slaves, ", ")})
 		}
 	}
 	for _, n := range r.nics {
@@ -60,9 +60,14 @@ func (r *resolver) foreignMaster(n *netcfg.HostNic, w *Link) {
 		return
 	}
 	w.AnyMaster = true
-	if len(n.Addresses()) > 0 {
+	switch {
+	case len(n.Addresses()) == 0:
+	case r.Lenient || r.Known.addressed(n.Name):
+		r.away(Away{n.Name, w.KernelName, "", m.Name, m.Kind})
+	default:
 		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "ip"), "nic-enslaved", m.Name,
-			"%s stands in %s (%s), which somebody else has made: an address on it would not work", n.Name, m.Name, m.Kind)
+			"%s stands in %s (%s), which somebody else has made: an address on it would not work; take it out there first (ip link set dev %s nomaster)",
+			n.Name, m.Name, m.Kind, w.KernelName)
 	}
 }
 
@@ -97,6 +102,12 @@ func (r *resolver) adoptable(n *netcfg.HostNic, w *Link) {
 func (r *resolver) enslave(n *netcfg.HostNic, i int, s, bond *Link) {
 	l := r.Snapshot.Link(s.Index)
 	path := netcfg.NicPath(n.Name, "bonding.slaves["+strconv.Itoa(i)+"]")
+	taken := r.takenBy(l, bond)
+	if taken != nil && (r.Lenient || r.Known.slave(n.Name, s.Name)) {
+		r.away(Away{s.Name, s.KernelName, n.Name, taken.Name, taken.Kind})
+		delete(r.want, s.Name)
+		return
+	}
 	s.Master, s.NoAddresses = bond.Index, true
 	bond.Slaves = append(bond.Slaves, s.Index)
 	if l == nil {
@@ -105,12 +116,13 @@ func (r *resolver) enslave(n *netcfg.HostNic, i int, s, bond *Link) {
 	if l.Kind == "bond" || l.Kind == "vlan" {
 		r.refuse(netcfg.Precondition, path, "slave-kind", s.Name, "%s is a %s and cannot be a slave: only NICs can", s.Name, l.Kind)
 	}
-	if m := r.Snapshot.Link(l.Master); m != nil && m.Index != bond.Index && !r.doomed[m.Index] && r.ownedKind(m.Name) == "" {
+	if taken != nil {
 		r.refuse(netcfg.Precondition, path, "slave-taken", s.Name,
-			"%s belongs to %s (%s), which somebody else has made; take it out there first", s.Name, m.Name, m.Kind)
+			"%s belongs to %s (%s), which somebody else has made; take it out there first (ip link set dev %s nomaster)", s.Name, taken.Name, taken.Kind, l.Name)
 	}
 	for _, c := range r.children[l.Index] {
-		if c.Kind == "vlan" && !r.doomed[c.Index] && !r.moving(c, s.Name) {
+		// One on a slave of ours has been put there since, and loses nothing.
+		if c.Kind == "vlan" && l.Master != bond.Index && !r.doomed[c.Index] && !r.moving(c, s.Name) {
 			r.refuse(netcfg.Precondition, path, "slave-has-vlan", s.Name,
 				"%s carries the VLAN %s, which would stop working; remove that first", s.Name, c.Name)
 		}
@@ -370,7 +382,7 @@ func (r *resolver) bondMAC(n *netcfg.HostNic, w *Link) string {
 		return own[0]
 	}
 	for _, name := range n.Bonding.Slaves {
-		if b, known := r.out.Memory.Baseline[name]; known && r.want[name] == nil {
+		if b, known := r.out.Memory.Baseline[name]; known && r.want[name] == nil && !r.out.isAway(name) {
 			own = append(own, r.ownMAC(&b.Link))
 		}
 	}

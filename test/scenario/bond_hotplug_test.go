@@ -103,18 +103,28 @@ func TestScenario_P07(t *testing.T) {
 	h.unchanged(before)
 }
 
-// Reported. What stands in a bond or bridge of somebody else is not torn out of it:
-// an apply is refused and says where the slave is. Between bonds of the agent's own
-// it is taken back.
+// Reported. What somebody has put into his bond or bridge is not torn out of it: an
+// apply goes on without it, and says where it is and what gives it back. Between bonds
+// of the agent's own it is taken back.
 func TestScenario_P08(t *testing.T) {
 	h := newHost(t, "eth0", "eth1", "eth2")
 	h.ns.Bridge(t, "br0")
 	h.apply(`host_nics: [{name: bond0, bonding: {slaves: [eth0, eth1]}}, {name: bond1, bonding: {slaves: [eth2]}}]`)
 	hand := h.hand()
 	hand.enslave("br0", "eth1")
-	same(t, "drift", h.drifts(), "[host_nics[bond0].bonding.slaves[1]]")
-	h.refuse(bondOf("bond0", `"miimon": 50`, `"eth0", "eth1"`), "slave-taken")
+	same(t, "drift", h.drifts(), "[host_nics[eth1].master host_nics[bond0].bonding.slaves]")
+	h.refuse(`host_nics: [{name: bond0, bonding: {slaves: [eth0]}}, {name: bond1, bonding: {slaves: [eth2, eth1]}}]`, "slave-taken")
+	op := h.apply(bondOf("bond0", `"miimon": 50`, `"eth0", "eth1"`))
+	if !hasRule(op.Warnings, "nic-away") {
+		t.Errorf("no warning: %v", op.Warnings)
+	}
+	same(t, "miimon", h.option("bond0", "miimon"), 50)
 	same(t, "master", h.link("eth1").Master, h.link("br0").Index)
+	same(t, "drift", h.drifts(), "[host_nics[eth1].master host_nics[bond0].bonding.slaves]")
+	hand.must("give back", hand.LinkSetNoMaster(hand.link("eth1")))
+	h.apply(`{}`)
+	same(t, "slaves of bond0", h.slaves("bond0"), "[eth0 eth1]")
+	h.settled()
 	hand.enslave("bond1", "eth1")
 	same(t, "drifts", len(h.drifts()) > 0, true)
 	h.apply(bondOf("bond0", ``, `"eth0", "eth1"`))

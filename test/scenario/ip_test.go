@@ -213,7 +213,7 @@ func TestScenario_I15(t *testing.T) {
 	h.hand().delAddress("eth0", "10.1.0.2/24")
 	h.hand().delAddress("eth0", "2001:db8::2/64")
 	same(t, "drift", h.Drift(h.look()),
-		"[{host_nics[eth0].addresses[10.1.0.2/24] present absent false} {host_nics[eth0].addresses[2001:db8::2/64] present absent false}]")
+		"[{host_nics[eth0].addresses[10.1.0.2/24] present absent false } {host_nics[eth0].addresses[2001:db8::2/64] present absent false }]")
 	h.apply(doc)
 	h.settled()
 	same(t, "addresses", h.addresses("eth0"), "[10.1.0.2/24 2001:db8::2/64]")
@@ -230,7 +230,7 @@ func TestScenario_I16(t *testing.T) {
 	eventually(t, "eth0 has its link-local address", func() bool { return h.ready("eth0") })
 	h.apply(`{"host_nics": [{"name": "eth0", "ip": {"address": "10.1.0.2", "netmask": "24"}, "ipv6": {"address": "2001:db8::2", "prefix": 64}}]}`)
 	eventually(t, "the duplicate is seen", func() bool {
-		return fmt.Sprint(h.Drift(h.look())) == "[{host_nics[eth0].addresses[2001:db8::2/64] present a duplicate: another host on the link has it true}]"
+		return fmt.Sprint(h.Drift(h.look())) == "[{host_nics[eth0].addresses[2001:db8::2/64] present a duplicate: another host on the link has it true give either host another address}]"
 	})
 	same(t, "writes of a restart", h.restart(), 0)
 	same(t, "degraded", h.View().Degraded, "[]")

@@ -166,8 +166,8 @@ host_nics:
 	h.hand().up("bond0")
 	same(t, "routes after a bounce by hand", h.routes(), "[]")
 	drift := fmt.Sprint(h.Drift(h.look()))
-	same(t, "drift", drift, "[{host_nics[bond0.100].addresses[2001:db8::10/64] present absent false}"+
-		" {host_nics[bond0.100].routes[0.0.0.0/0 via 192.0.2.1] present absent false} {host_nics[bond0.100].routes[::/0 via 2001:db8::1] present absent false}]")
+	same(t, "drift", drift, "[{host_nics[bond0.100].addresses[2001:db8::10/64] present absent false }"+
+		" {host_nics[bond0.100].routes[0.0.0.0/0 via 192.0.2.1] present absent false } {host_nics[bond0.100].routes[::/0 via 2001:db8::1] present absent false }]")
 	h.apply(`{}`)
 	h.settled()
 	same(t, "routes", h.routes(), want)
@@ -282,7 +282,7 @@ func TestScenario_R13(t *testing.T) {
 	h.apply(`{"host_nics": [{"name": "eth0", "ip": {"address": "192.0.2.10", "netmask": "24", "gateway": "192.0.2.1"}, "ipv6": {"address": "2001:db8::10", "prefix": 64, "gateway": "2001:db8::1"}}]}`)
 	h.hand().delRoute("0.0.0.0/0", "192.0.2.1", "eth0", protocol(state.ProtocolHostnic))
 	h.hand().delRoute("::/0", "2001:db8::1", "eth0", protocol(state.ProtocolHostnic))
-	same(t, "drift", h.Drift(h.look()), "[{host_nics[eth0].routes[0.0.0.0/0 via 192.0.2.1] present absent false} {host_nics[eth0].routes[::/0 via 2001:db8::1] present absent false}]")
+	same(t, "drift", h.Drift(h.look()), "[{host_nics[eth0].routes[0.0.0.0/0 via 192.0.2.1] present absent false } {host_nics[eth0].routes[::/0 via 2001:db8::1] present absent false }]")
 	h.apply(`{}`)
 	h.settled()
 	same(t, "routes", h.routes(), "[0.0.0.0/0 via 192.0.2.1 dev eth0 ::/0 via 2001:db8::1 dev eth0]")
