@@ -65,7 +65,9 @@ type Options struct {
 	Known func()
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
-	Log    *slog.Logger
+	// DriftPolicy is what to do about drift; empty is DriftReport.
+	DriftPolicy DriftPolicy
+	Log         *slog.Logger
 }
 
 // Engine is the owner of the configuration. Its exported methods may be called
@@ -93,6 +95,14 @@ type Engine struct {
 	readOnly                   string
 	window                     *window
 	lapsed                     string // id of the operation whose window has lapsed
+
+	eye              pace
+	acted            uint64 // Kernel.Writes when the last look had ended
+	drift            []Drift
+	lines            int // logged about drift since linesFrom
+	linesFrom        time.Time
+	damping          damping
+	meeting, healing backoff
 }
 
 // View is what readers see. It is never changed once published.
@@ -102,6 +112,10 @@ type View struct {
 	StagedChanges, Uncommitted        bool
 	Memory                            plan.Memory
 	Waiting                           []plan.Waiting
+	// Drift is how the host differed from Running at the last look of the loop.
+	Drift []Drift
+	// LeftAlone are the NICs that are not healed any more.
+	LeftAlone []string
 	// Degraded says why the agent cannot do all of its work.
 	Degraded []string
 	// ReadOnly says why every change is refused; empty when none is.
@@ -142,8 +156,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.publish()
 	close(e.ready)
-	var look <-chan time.Time
-	pace := settle
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,58 +164,19 @@ func (e *Engine) Run(ctx context.Context) error {
 			request()
 		case <-e.windowTick():
 			e.watchWindow(ctx)
-		case <-e.Nudges:
-			if len(e.running.HostNics) > 0 && look == nil {
-				look = time.After(pace)
+		case <-e.eye.nudges(e.Nudges):
+			if len(e.running.HostNics)+len(e.drift) > 0 {
+				e.eye.news()
 			}
-		case <-look:
-			look = nil
-			began := time.Now()
-			if e.meetNICs(ctx) {
-				pace = max(settle, 10*time.Since(began))
-			} else {
-				pace = min(2*pace, time.Minute)
-			}
+			continue
+		case <-e.eye.due:
+			e.observe(ctx)
+		}
+		if e.Kernel.Writes() != e.acted {
+			e.eye.news()
 		}
 		e.publish()
 	}
-}
-
-// settle is how long the kernel's news are gathered before a look: a NIC that
-// appears comes with a dozen messages. A look that takes long, or leads to nothing,
-// is taken less often.
-const settle = 100 * time.Millisecond
-
-// meetNICs looks which NICs have come and gone. What has gone is waited for, and
-// when something waits no more the host is brought to its configuration. It is false
-// when that was tried in vain.
-func (e *Engine) meetNICs(ctx context.Context) bool {
-	if e.writable() != nil || e.window != nil && e.overdue() {
-		return true
-	}
-	target := converge.Target{Config: e.running, Memory: e.memory, Lenient: true}
-	waiting, err := converge.Waiting(ctx, e.Kernel, target)
-	if err != nil && ctx.Err() == nil {
-		e.Log.Warn("the host cannot be looked at", "error", err)
-	}
-	if err != nil {
-		return false
-	}
-	if !slices.ContainsFunc(e.waiting, func(w plan.Waiting) bool { return !slices.Contains(waiting, w) }) {
-		e.waiting = waiting
-		return true
-	}
-	target.Begin = e.foresee
-	rep, err := converge.Run(ctx, e.Kernel, target)
-	if err != nil {
-		e.Log.Warn("what was waiting cannot be configured yet", "error", err)
-		return false
-	}
-	e.remember(rep)
-	if rep.Wrote {
-		e.Log.Info("configured what was waiting", "operations", len(rep.Plan.Ops()), "still_waiting", len(e.waiting))
-	}
-	return true
 }
 
 // foresee notes, before the first write outside of an operation, what the agent will
@@ -268,7 +241,8 @@ func (e *Engine) publish() {
 		Staged: e.staged, Running: e.running, Committed: e.committed,
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
-		Memory: e.memory, Waiting: e.waiting, Degraded: e.degraded, ReadOnly: readOnly, Pending: e.pending(),
+		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Pending: e.pending(),
+		Drift: e.drift, LeftAlone: e.damping.leftAlone(),
 	})
 	if e.Known != nil && before != nil && !before.tellsTheSame(e.view.Load()) {
 		e.Known()
@@ -331,7 +305,7 @@ func (e *Engine) NicID(l *state.Link) string {
 }
 
 // Drift is how the host differs from what is running, by a look taken now.
-func (e *Engine) Drift(s state.Snapshot) []plan.Drift { return e.Sight(s).Drift }
+func (e *Engine) Drift(s state.Snapshot) []plan.Drift { return e.Sight(s).Differences() }
 
 // errStopped is the answer to a request that comes after the end.
 var errStopped = &Error{Kind: Unavailable, Rule: "stopping", Message: "the agent is stopping"}

@@ -23,6 +23,7 @@ const (
 	Rollback Kind = "rollback"
 	Boot     Kind = "boot"
 	Revert   Kind = "revert" // the way back when nobody has confirmed
+	Heal     Kind = "heal"   // drift put right
 )
 
 // State is where an operation stands.
@@ -100,6 +101,8 @@ type Operation struct {
 	Disrupted []plan.Forecast
 	// Probes are those that were made, and what came of them.
 	Probes []Probe
+	// Healed is the drift that a Heal has put right, or tried to.
+	Healed []plan.Drift
 }
 
 // Step is one line of progress.

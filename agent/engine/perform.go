@@ -16,7 +16,7 @@ import (
 func (e *Engine) perform(ctx context.Context, t *tracked) Operation {
 	op := t.op
 	writes := e.Kernel.Writes()
-	defer func() { e.publish() }()
+	defer func() { e.forgive(op); e.publish() }()
 	err := e.allowed(t.request)
 	switch {
 	case err != nil:

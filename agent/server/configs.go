@@ -2,14 +2,18 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/codec"
+	"github.com/hostnic/hostnic/netcfg/plan"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
@@ -181,8 +185,14 @@ func (c *configService) GetStatus(ctx context.Context, _ *hostnicv1.GetStatusReq
 	resp := &hostnicv1.GetStatusResponse{
 		StagedRevision: sight.StagedRevision, StagedChanges: sight.StagedChanges,
 		CommittedRevision: sight.CommittedRevision, Uncommitted: sight.Uncommitted,
-		Drift: driftToProto(sight.Drift), Waiting: waitingToProto(sight.Waiting), Version: c.server.Version,
-		Pending: pendingToProto(sight.Pending, e.Clock()),
+		Waiting: waitingToProto(sight.Waiting), Version: c.server.Version,
+		Pending:     pendingToProto(sight.Pending, e.Clock()),
+		DriftPolicy: string(cmp.Or(e.DriftPolicy, engine.DriftReport)), LeftAlone: sight.LeftAlone,
+	}
+	for _, d := range sight.Drift {
+		one := driftToProto([]plan.Drift{d.Drift})[0]
+		one.Since = timestamppb.New(d.Since)
+		resp.Drift = append(resp.Drift, one)
 	}
 	for _, d := range sight.Degraded {
 		resp.Degraded = append(resp.Degraded, oneLineText(d))

@@ -20,7 +20,7 @@ func operationToProto(op *engine.Operation) *hostnicv1.Operation {
 		Started: timestamppb.New(op.Started), Duration: durationpb.New(op.Duration), Author: op.Author,
 		Writes:    int64(min(op.Writes, math.MaxInt64)),
 		Remaining: driftToProto(op.Remaining), Waiting: waitingToProto(op.Waiting),
-		Warnings: problemsToProto(op.Warnings), Disrupted: forecastToProto(op.Disrupted),
+		Warnings: problemsToProto(op.Warnings), Disrupted: forecastToProto(op.Disrupted), Healed: driftToProto(op.Healed),
 	}
 	if op.Revision != 0 {
 		out.Revision = &op.Revision

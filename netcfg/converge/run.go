@@ -24,6 +24,9 @@ type Target struct {
 	// Lenient makes missing NICs wait, and takes out what does not fit this host
 	// instead of refusing the whole; see plan.Input.
 	Lenient bool
+	// Leave are links that stay as they are, by their names in the configuration, with
+	// what cannot be had without them. How they differ is no drift of the Report.
+	Leave map[string]bool
 	// Known and Before are those of plan.Input.
 	Known  plan.Known
 	Before *state.Snapshot
@@ -92,10 +95,11 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		if len(problems) > 0 {
 			return rep, errors.Join(refused, problems)
 		}
-		intent.Others = others
-		p := plan.Build(intent, s)
+		part := intent.Leaving(t.Leave, s)
+		part.Others = others
+		p := plan.Build(part, s)
 		others = p.Others
-		rep.Drift = plan.Check(intent, s)
+		rep.Drift = plan.Check(part, s)
 		if round == 0 {
 			rep.Plan, rep.Warnings = p, slices.Concat(intent.Warnings, p.Warnings)
 		}
@@ -120,21 +124,15 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 	return rep, &NotReachedError{rep.Drift}
 }
 
-// Waiting is what the target has to wait for on the host as it is. It only looks.
-func Waiting(ctx context.Context, k Kernel, t Target) ([]plan.Waiting, error) {
-	s, err := k.Snapshot(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look at the host: %w", err)
-	}
-	intent, problems := resolve(t, s, t.Memory)
-	return intent.Waiting, problems.Err()
+func input(t Target, s state.Snapshot, memory plan.Memory) plan.Input {
+	return plan.Input{Config: t.Config, Snapshot: s, Memory: memory, Lenient: t.Lenient, Known: t.Known, Before: t.Before}
 }
 
 // resolve finds an intent that fits the host. A lenient one gives up what does not
 // fit and reports it as waiting.
 func resolve(t Target, s state.Snapshot, memory plan.Memory) (plan.Intent, netcfg.Problems) {
 	var waiting []plan.Waiting
-	in := plan.Input{Config: t.Config, Snapshot: s, Memory: memory, Lenient: t.Lenient, Known: t.Known, Before: t.Before}
+	in := input(t, s, memory)
 	for {
 		intent, problems := plan.Resolve(in)
 		if len(problems) == 0 || !t.Lenient {
@@ -184,7 +182,7 @@ func worthAnotherLook(err error) bool {
 	if !errors.As(err, &one) {
 		return false
 	}
-	for _, e := range opErrors(err) {
+	for _, e := range Refusals(err) {
 		switch e.Kind {
 		case plan.Absent, plan.Present, plan.Busy:
 		default:
@@ -194,13 +192,14 @@ func worthAnotherLook(err error) bool {
 	return true
 }
 
-// opErrors takes a joined error apart.
-func opErrors(err error) []*plan.OpError {
+// Refusals are the refused operations in an error of Run; none when it is about
+// something else.
+func Refusals(err error) []*plan.OpError {
 	var one *plan.OpError
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []*plan.OpError
 		for _, e := range joined.Unwrap() {
-			out = append(out, opErrors(e)...)
+			out = append(out, Refusals(e)...)
 		}
 		return out
 	}

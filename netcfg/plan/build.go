@@ -48,7 +48,10 @@ func (p Plan) Empty() bool { return len(p.Phases) == 0 }
 // secondaries of a removed address) is put back by a later one. What somebody
 // else owns on links that stay is kept or put back as it was.
 func Build(in Intent, s state.Snapshot) Plan {
-	b := &builder{in: in, before: s, now: newModel(s), touched: map[int]bounce{}}
+	b := &builder{in: in, before: s, now: newModel(s), touched: map[int]bounce{}, left: map[int]bool{}}
+	for _, l := range in.Links {
+		b.left[l.Index] = in.Left[l.Name]
+	}
 	b.keep()
 	for _, phase := range []struct {
 		name string
@@ -90,6 +93,8 @@ type builder struct {
 	keptRoutes []state.Route
 	// touched are links whose traffic is interrupted, by index.
 	touched map[int]bounce
+	// left are links of the intent that stay as they are, by index.
+	left map[int]bool
 }
 
 type bounce struct {

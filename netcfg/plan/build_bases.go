@@ -20,6 +20,7 @@ func (b *builder) enslave() {
 			case slave == nil:
 			case slave.Master != bond.Index:
 				b.enslaveOne(bond, slave)
+			case b.left[s]:
 			default:
 				b.keepSlave(bond, slave)
 			}

@@ -26,6 +26,8 @@ type Intent struct {
 	Waiting []Waiting
 	// Away are NICs of the configuration that somebody has taken.
 	Away []Away
+	// Left are the names of links that are to stay as they are; see Leaving.
+	Left map[string]bool
 	// Warnings tell what the operator should know before.
 	Warnings netcfg.Problems
 	// Memory is what the agent has to remember from the first write on.

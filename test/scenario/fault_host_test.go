@@ -107,40 +107,6 @@ func TestFault_B8(t *testing.T) {
 	h.unchanged(before)
 }
 
-// What somebody changes with ip is seen by the next look, field by field, and mended
-// by the next apply. (That the change makes the agent look comes with the events.)
-func TestFault_B10(t *testing.T) {
-	h := newHost(t, "eth0", "eth1", "eth2")
-	h.apply(rack)
-	hand := h.hand()
-	for _, c := range []struct {
-		what  string
-		hand  func()
-		drift string
-	}{
-		{"MTU", func() { hand.must("mtu", hand.LinkSetMTU(hand.link("bond0.100"), 1300)) }, "host_nics[bond0.100].mtu 9000 1300"},
-		{"MAC", func() {
-			hand.must("mac", hand.LinkSetHardwareAddr(hand.link("eth2"), []byte{0x52, 0x54, 0, 1, 2, 3}))
-		}, "host_nics[eth2].mac.address " + h.link("eth2").MAC + " 52:54:00:01:02:03"},
-		{"down", func() { hand.down("bond0.200") }, "host_nics[bond0.200].admin_state up down"},
-		{"slave out", func() { hand.must("eth1", hand.LinkSetNoMaster(hand.link("eth1"))) }, "host_nics[bond0].bonding.slaves eth0,eth1 eth0"},
-		{"VLAN gone", func() { hand.del("bond0.100") }, "host_nics[bond0.100] present absent"},
-		{"bond gone", func() { hand.del("bond0") }, "host_nics[bond0] present absent"},
-		{"route gone", func() { hand.delRoute("0.0.0.0/0", "192.0.2.1", "eth2", protocol(state.ProtocolHostnic)) }, "host_nics[eth2].routes[0.0.0.0/0 via 192.0.2.1] present absent"},
-	} {
-		c.hand()
-		var found []string
-		for _, d := range h.Drift(h.look()) {
-			found = append(found, d.Field+" "+d.Wanted+" "+d.Actual)
-		}
-		if !slices.Contains(found, c.drift) {
-			t.Errorf("%s: drift %q, want %q in it", c.what, found, c.drift)
-		}
-		h.apply(`{}`)
-		h.settled()
-	}
-}
-
 func TestFault_B16(t *testing.T) {
 	h := newHost(t, "eth0", "eth1", "eth2")
 	h.stop()

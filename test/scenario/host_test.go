@@ -50,6 +50,8 @@ type host struct {
 	// prober and probeLimit are those of the next engine; see probing.
 	prober     engine.Prober
 	probeLimit time.Duration
+	// policy is what the next engine does about drift.
+	policy engine.DriftPolicy
 }
 
 // newHost makes a host with NICs of these names. The far end of eth0 is p-eth0 in
@@ -105,6 +107,7 @@ func (h *host) start() {
 	nudges := make(chan struct{}, 1)
 	h.Engine = engine.New(engine.Options{Kernel: h.kernel, Prober: h.prober, ProbeLimit: h.probeLimit, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: h.boot,
 		Limits: netcfg.Limits{MaxNics: 1024}, Rehearse: h.rehearse, Missing: h.missing, Nudges: nudges, Log: slog.New(slog.NewTextHandler(out, nil))})
+	h.DriftPolicy = h.policy
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -2334,7 +2334,8 @@ type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id that its client gave, or one that was made up.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// apply, commit, rollback, or revert: the way back when nobody has confirmed.
+	// apply, commit, rollback; revert: the way back when nobody has confirmed; or heal:
+	// drift put right, which begins by itself where the policy is heal.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// running; done; refused: nothing was touched; rolled-back: the host is as it
 	// was before; incomplete: it is not, see remaining.
@@ -2353,7 +2354,7 @@ type Operation struct {
 	Revision *int64 `protobuf:"varint,9,opt,name=revision,proto3,oneof" json:"revision,omitempty"`
 	// What went wrong, in the kernel's own words where it was the kernel.
 	Error string `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
-	// What is not as it should be after an incomplete rollback.
+	// What is not as it should be after an incomplete rollback or heal.
 	Remaining []*Drift `protobuf:"bytes,11,rep,name=remaining,proto3" json:"remaining,omitempty"`
 	// NICs whose configuration waits for something.
 	Waiting []*Waiting `protobuf:"bytes,12,rep,name=waiting,proto3" json:"waiting,omitempty"`
@@ -2364,7 +2365,9 @@ type Operation struct {
 	// How long the change waits to be confirmed; absent when it need not be.
 	RevertAfter *durationpb.Duration `protobuf:"bytes,15,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
 	// The probes that were made, and what came of them.
-	Probes        []*Probe `protobuf:"bytes,16,rep,name=probes,proto3" json:"probes,omitempty"`
+	Probes []*Probe `protobuf:"bytes,16,rep,name=probes,proto3" json:"probes,omitempty"`
+	// What a heal has put right, as it was before, or has tried to: see remaining.
+	Healed        []*Drift `protobuf:"bytes,30,rep,name=healed,proto3" json:"healed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2507,6 +2510,13 @@ func (x *Operation) GetRevertAfter() *durationpb.Duration {
 func (x *Operation) GetProbes() []*Probe {
 	if x != nil {
 		return x.Probes
+	}
+	return nil
+}
+
+func (x *Operation) GetHealed() []*Drift {
+	if x != nil {
+		return x.Healed
 	}
 	return nil
 }
@@ -2957,7 +2967,7 @@ type GetStatusResponse struct {
 	Uncommitted bool `protobuf:"varint,4,opt,name=uncommitted,proto3" json:"uncommitted,omitempty"`
 	// The operation that is under way, or the last one.
 	Operation *Operation `protobuf:"bytes,5,opt,name=operation,proto3" json:"operation,omitempty"`
-	// How the host differs from the running configuration.
+	// How the host differs from the running configuration, now.
 	Drift []*Drift `protobuf:"bytes,6,rep,name=drift,proto3" json:"drift,omitempty"`
 	// NICs whose configuration waits for something.
 	Waiting []*Waiting `protobuf:"bytes,7,rep,name=waiting,proto3" json:"waiting,omitempty"`
@@ -2966,7 +2976,13 @@ type GetStatusResponse struct {
 	// Version of the agent.
 	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
 	// The change that waits to be confirmed; absent when none does.
-	Pending       *Pending `protobuf:"bytes,10,opt,name=pending,proto3" json:"pending,omitempty"`
+	Pending *Pending `protobuf:"bytes,10,opt,name=pending,proto3" json:"pending,omitempty"`
+	// What the agent does about drift: report (the default), or heal: it puts it right
+	// within about a second. A setting of the host, drift in agent.yaml.
+	DriftPolicy string `protobuf:"bytes,20,opt,name=drift_policy,json=driftPolicy,proto3" json:"drift_policy,omitempty"`
+	// NICs that are not healed any more, because somebody has changed them back 5 times
+	// within a minute; degraded says what. An apply or commit takes them up again.
+	LeftAlone     []string `protobuf:"bytes,21,rep,name=left_alone,json=leftAlone,proto3" json:"left_alone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3067,6 +3083,20 @@ func (x *GetStatusResponse) GetVersion() string {
 func (x *GetStatusResponse) GetPending() *Pending {
 	if x != nil {
 		return x.Pending
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetDriftPolicy() string {
+	if x != nil {
+		return x.DriftPolicy
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetLeftAlone() []string {
+	if x != nil {
+		return x.LeftAlone
 	}
 	return nil
 }
@@ -3223,7 +3253,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04Step\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\xe8\x04\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\x93\x05\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -3241,7 +3271,8 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\bwarnings\x18\r \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\x122\n" +
 	"\tdisrupted\x18\x0e \x03(\v2\x14.hostnic.v1.ForecastR\tdisrupted\x12<\n" +
 	"\frevert_after\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12)\n" +
-	"\x06probes\x18\x10 \x03(\v2\x11.hostnic.v1.ProbeR\x06probesB\v\n" +
+	"\x06probes\x18\x10 \x03(\v2\x11.hostnic.v1.ProbeR\x06probes\x12)\n" +
+	"\x06healed\x18\x1e \x03(\v2\x11.hostnic.v1.DriftR\x06healedB\v\n" +
 	"\t_revision\"I\n" +
 	"\x05Probe\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -3264,7 +3295,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x18\n" +
 	"\acomment\x18\x04 \x01(\tR\acomment\"\x12\n" +
-	"\x10GetStatusRequest\"\xa6\x03\n" +
+	"\x10GetStatusRequest\"\xe8\x03\n" +
 	"\x11GetStatusResponse\x12'\n" +
 	"\x0fstaged_revision\x18\x01 \x01(\x03R\x0estagedRevision\x12%\n" +
 	"\x0estaged_changes\x18\x02 \x01(\bR\rstagedChanges\x12-\n" +
@@ -3276,7 +3307,10 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\bdegraded\x18\b \x03(\tR\bdegraded\x12\x18\n" +
 	"\aversion\x18\t \x01(\tR\aversion\x12-\n" +
 	"\apending\x18\n" +
-	" \x01(\v2\x13.hostnic.v1.PendingR\apending*\x7f\n" +
+	" \x01(\v2\x13.hostnic.v1.PendingR\apending\x12!\n" +
+	"\fdrift_policy\x18\x14 \x01(\tR\vdriftPolicy\x12\x1d\n" +
+	"\n" +
+	"left_alone\x18\x15 \x03(\tR\tleftAlone*\x7f\n" +
 	"\fConfigSource\x12\x1d\n" +
 	"\x19CONFIG_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONFIG_SOURCE_STAGED\x10\x01\x12\x19\n" +
@@ -3417,45 +3451,46 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	21, // 46: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
 	51, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
 	38, // 48: hostnic.v1.Operation.probes:type_name -> hostnic.v1.Probe
-	37, // 49: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	37, // 50: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	45, // 51: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	52, // 52: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	37, // 53: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	53, // 54: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	22, // 55: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	34, // 56: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	6,  // 57: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 58: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 59: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 60: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	23, // 61: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	26, // 62: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	28, // 63: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	30, // 64: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 65: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	39, // 66: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	41, // 67: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	43, // 68: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	46, // 69: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 70: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 71: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 72: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 73: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	24, // 74: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	27, // 75: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	29, // 76: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	31, // 77: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 78: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	40, // 79: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	42, // 80: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	44, // 81: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	47, // 82: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	70, // [70:83] is the sub-list for method output_type
-	57, // [57:70] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	53, // 49: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
+	37, // 50: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	37, // 51: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	45, // 52: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	52, // 53: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	37, // 54: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	53, // 55: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	22, // 56: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	34, // 57: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	6,  // 58: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 59: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 60: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 61: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	23, // 62: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	26, // 63: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	28, // 64: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	30, // 65: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	32, // 66: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	39, // 67: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	41, // 68: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	43, // 69: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	46, // 70: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 71: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 72: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 73: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 74: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	24, // 75: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	27, // 76: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	29, // 77: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	31, // 78: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	33, // 79: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	40, // 80: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	42, // 81: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	44, // 82: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	47, // 83: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	71, // [71:84] is the sub-list for method output_type
+	58, // [58:71] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
