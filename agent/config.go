@@ -42,6 +42,11 @@ type Config struct {
 	// switch that keeps a port silent for 30 s after its link comes up (STP) takes more
 	// than that.
 	ProbeLimit time.Duration `yaml:"probe_limit"`
+	// Drift is what to do when somebody else changes what the agent has configured:
+	// report tells it and touches nothing, heal puts it right within about a second.
+	// Heal gives a link up, with an alarm and until the next apply, when it differs
+	// again after five corrections within a minute.
+	Drift string `yaml:"drift"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
 }
@@ -52,12 +57,13 @@ const (
 	DefaultStateDir   = "/var/lib/hostnic"
 	DefaultSocket     = "/run/hostnic/agent.sock"
 	DefaultGroup      = "hostnic"
+	DefaultDrift      = string(engine.DriftReport)
 	DefaultLogLevel   = "info"
 )
 
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
-	return Config{StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, ProbeLimit: engine.DefaultProbeLimit, LogLevel: DefaultLogLevel}
+	return Config{StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, ProbeLimit: engine.DefaultProbeLimit, Drift: DefaultDrift, LogLevel: DefaultLogLevel}
 }
 
 // ReadConfig reads a settings file over the defaults. A key that does not exist is
@@ -100,6 +106,9 @@ func (c Config) check() error {
 	if _, err := c.Level(); err != nil {
 		return err
 	}
+	if _, err := c.DriftPolicy(); err != nil {
+		return err
+	}
 	switch {
 	case c.HostID != "" && !uuid.MatchString(c.HostID):
 		return fmt.Errorf("host_id %q is not a UUID", c.HostID)
@@ -113,6 +122,15 @@ func (c Config) check() error {
 		return fmt.Errorf("the path of the socket has %d bytes, and %d is the most that the kernel takes: %s", len(c.Socket), mostSocketPath, c.Socket)
 	}
 	return nil
+}
+
+// DriftPolicy is Drift as the engine has it.
+func (c Config) DriftPolicy() (engine.DriftPolicy, error) {
+	switch p := engine.DriftPolicy(c.Drift); p {
+	case engine.DriftReport, engine.DriftHeal:
+		return p, nil
+	}
+	return "", fmt.Errorf("drift %q is not one of %s, %s", c.Drift, engine.DriftReport, engine.DriftHeal)
 }
 
 // Level is LogLevel as slog has it.

@@ -44,10 +44,11 @@ extra_bond_names: [bond7, uplink]
 allow_overlap: true
 control_plane: [192.0.2.10, "2001:db8::10"]
 probe_limit: 40s
+drift: heal
 log_level: debug
 `))
 	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", Netns: "blue",
-		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, LogLevel: "debug",
+		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, Drift: "heal", LogLevel: "debug",
 		ControlPlane: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -66,6 +67,8 @@ func TestReadConfigRefuses(t *testing.T) {
 		"extra_bond_names: bond7":              "extra_bond_names",
 		"log_level: loud":                      "log_level",
 		"control_plane: [example.org]":         "example.org",
+		"drift: fight":                         "report, heal",
+		"drift: ''":                            "drift",
 		"host_id: me":                          "host_id",
 		"probe_limit: 1s":                      "probe_limit",
 		"probe_limit: 1h":                      "probe_limit",

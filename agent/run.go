@@ -95,7 +95,8 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
 			return kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
 		},
-		Limits: netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
+		Limits:      netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
+		DriftPolicy: engine.DriftPolicy(c.Drift),
 	})
 	a.inventory = inventory.New(eye{k}, func(s state.Snapshot) inventory.Knowledge { return server.Known(a.engine, s) })
 	a.server = server.New(server.Options{

@@ -47,7 +47,7 @@ func (e *usageError) Unwrap() error { return e.error }
 
 // flags are what stands on the command line; empty is not given.
 type flags struct {
-	config, stateDir, socket, netns, logLevel string
+	config, stateDir, socket, netns, drift, logLevel string
 }
 
 func command() *cobra.Command {
@@ -73,6 +73,7 @@ Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 	cmd.Flags().StringVar(&f.stateDir, "state-dir", "", "folder of the state (default "+agent.DefaultStateDir+")")
 	cmd.Flags().StringVar(&f.socket, "socket", "", "socket of the API (default "+agent.DefaultSocket+")")
 	cmd.Flags().StringVar(&f.netns, "netns", "", "network namespace to work in, by name or path (default the one it is started in)")
+	cmd.Flags().StringVar(&f.drift, "drift", "", "what to do when somebody changes what the agent has configured: report or heal (default "+agent.DefaultDrift+")")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default "+agent.DefaultLogLevel+")")
 	cmd.AddCommand(guardCommand())
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
@@ -93,6 +94,9 @@ func run(ctx context.Context, f flags) error {
 	}
 	level, err := c.Level()
 	if err != nil {
+		return &usageError{err}
+	}
+	if _, err := c.DriftPolicy(); err != nil {
 		return &usageError{err}
 	}
 	if c.Netns != "" {
@@ -119,7 +123,7 @@ func settings(f flags) (agent.Config, error) {
 	for _, o := range []struct {
 		given string
 		to    *string
-	}{{f.stateDir, &c.StateDir}, {f.socket, &c.Socket}, {f.netns, &c.Netns}, {f.logLevel, &c.LogLevel}} {
+	}{{f.stateDir, &c.StateDir}, {f.socket, &c.Socket}, {f.netns, &c.Netns}, {f.drift, &c.Drift}, {f.logLevel, &c.LogLevel}} {
 		if o.given != "" {
 			*o.to = o.given
 		}

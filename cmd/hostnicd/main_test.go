@@ -18,8 +18,8 @@ func TestSettings(t *testing.T) {
 	if err := os.WriteFile(path, []byte("socket: /from/file\nstate_dir: /from/file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := settings(flags{config: path, socket: "/from/flag", netns: "blue"})
-	if err != nil || c.Socket != "/from/flag" || c.StateDir != "/from/file" || c.Netns != "blue" || c.Group != agent.DefaultGroup {
+	c, err := settings(flags{config: path, socket: "/from/flag", netns: "blue", drift: "heal"})
+	if err != nil || c.Drift != "heal" || c.Socket != "/from/flag" || c.StateDir != "/from/file" || c.Netns != "blue" || c.Group != agent.DefaultGroup {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if _, err := settings(flags{config: filepath.Join(t.TempDir(), "none")}); err == nil {
@@ -28,7 +28,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"--no-such-flag"}, {"--socket"}} {
+	for _, args := range [][]string{{"serve"}, {"--no-such-flag"}, {"--socket"}, {"--drift", "fight"}} {
 		cmd := command()
 		cmd.SetArgs(args)
 		var usage *usageError
