@@ -100,7 +100,11 @@ func printNic(s screen, n *hostnicv1.HostNic) {
 	}
 	f.section("drift: differs from what is applied")
 	for _, d := range n.GetDrift() {
-		f.add(d.GetField(), fmt.Sprintf("should be %s, is %s", orNothing(d.GetWanted()), orNothing(d.GetActual())))
+		words := fmt.Sprintf("should be %s, is %s", orNothing(d.GetWanted()), orNothing(d.GetActual()))
+		if d.GetHint() != "" {
+			words += "\n" + d.GetHint()
+		}
+		f.add(d.GetField(), words)
 	}
 	state, with := stateWords(n)
 	s.println(s.paint(bold, n.GetName()) + ": " + n.GetKind() + ", " + s.paint(with, state))

@@ -23,8 +23,10 @@ func newStatusCommand(g *globals) *cobra.Command {
 		Short: "Where the host stands: staged, running, committed",
 		Long: `Where the host stands: what is committed, whether something is applied but not
 committed, or staged but not applied, the last operation, drift (how the host differs
-from what is applied), and what is waited for. The exit code is 5 while the last
-operation is one whose rollback is incomplete.` + exits(exitIncomplete, exitUnreachable),
+from what is applied, since when, and what to do about it), and what is waited for.
+Whether drift is only reported or healed by itself is a setting of the host: drift in
+agent.yaml. The exit code is 5 while the last operation is one whose rollback is
+incomplete.` + exits(exitIncomplete, exitUnreachable),
 		GroupID: groupLook,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,7 +52,7 @@ func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
 	} else {
 		printStatus(o.screen(out), answer)
 	}
-	if answer.GetOperation().GetState() == stateIncomplete {
+	if op := answer.GetOperation(); op.GetState() == stateIncomplete && op.GetKind() != kindHeal {
 		return errUnresolved
 	}
 	return nil
@@ -74,7 +76,7 @@ func printStatus(s screen, status *hostnicv1.GetStatusResponse) {
 			entries = append(entries, property{name, strings.Join(lines, "\n")})
 		}
 	}
-	add("drift", driftLines(status.GetDrift()))
+	add("drift", statusDrift(status))
 	var waiting []string
 	for _, w := range status.GetWaiting() {
 		waiting = append(waiting, w.GetNic()+": "+w.GetReason())
@@ -122,16 +124,9 @@ func operationWords(s screen, op *hostnicv1.Operation) string {
 	if op.GetError() != "" {
 		lines = append(lines, op.GetError())
 	}
+	lines = append(lines, healedWords(op)...)
 	for _, line := range driftLines(op.GetRemaining()) {
 		lines = append(lines, "left: "+line)
 	}
 	return strings.Join(lines, "\n")
-}
-
-func driftLines(drift []*hostnicv1.Drift) []string {
-	var lines []string
-	for _, d := range drift {
-		lines = append(lines, fmt.Sprintf("%s should be %s, is %s", d.GetField(), orNothing(d.GetWanted()), orNothing(d.GetActual())))
-	}
-	return lines
 }

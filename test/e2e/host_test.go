@@ -35,6 +35,7 @@ type host struct {
 	ssh string
 	// wrapper is a command that runs the daemon.
 	wrapper []string
+	args    []string // further flags of the daemon
 }
 
 func newHost(t *testing.T, nics ...string) *host {
@@ -69,6 +70,7 @@ func (h *host) launch(program string) {
 	if settings := filepath.Join(h.dir, "agent.yaml"); exists(settings) {
 		cmd.Args = append(cmd.Args, "--config", settings)
 	}
+	cmd.Args = append(cmd.Args, h.args...)
 	log, err := os.OpenFile(filepath.Join(h.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		h.t.Fatal(err)
