@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -23,10 +22,12 @@ const GuardCommand = "guard"
 type guard struct {
 	config Config
 	log    *slog.Logger
+	// program is what is run; empty for ourselves.
+	program string
 
 	mu       sync.Mutex
 	cmd      *exec.Cmd
-	pipe     io.WriteCloser
+	pipe     *os.File
 	deadline time.Duration // 0 for none
 	closed   chan struct{}
 	waiters  sync.WaitGroup
@@ -60,11 +61,27 @@ func (g *guard) Disarm() {
 	}
 }
 
+// sendLimit is how long a deadline may take into the pipe, which has room for
+// thousands: a guard that has not read so many is stopped, or hangs. The engine waits
+// for no longer.
+const sendLimit = time.Second
+
+// send passes a deadline on. A guard that does not read is ended: going on later, it
+// would act by what is in the pipe. The kernel takes a line whole or not at all
+// (pipe(7), PIPE_BUF).
 func (g *guard) send(deadline time.Duration) error {
 	if g.pipe == nil {
 		return errors.New("not started")
 	}
+	if err := g.pipe.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintln(g.pipe, deadline.Nanoseconds())
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		g.log.Error("the guard does not read its deadlines, and is ended", "pid", g.cmd.Process.Pid)
+		_ = g.cmd.Process.Kill()
+		g.stop()
+	}
 	return err
 }
 
@@ -72,18 +89,24 @@ func (g *guard) send(deadline time.Duration) error {
 // what ends the daemon does not end it.
 func (g *guard) start() error {
 	g.stop()
-	exe, err := os.Executable()
+	exe, err := g.program, error(nil)
+	if exe == "" {
+		exe, err = os.Executable()
+	}
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
 	cmd := exec.Command(exe, GuardCommand, "--state-dir", g.config.StateDir, "--log-level", g.config.LogLevel) //nolint:gosec // ourselves
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Stderr = os.Stderr
-	pipe, err := cmd.StdinPipe()
+	in, pipe, err := os.Pipe() // not cmd.StdinPipe, which has no deadline
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
+	defer in.Close() //nolint:errcheck // the guard has its own
+	cmd.Stdin = in
 	if err := cmd.Start(); err != nil {
+		_ = pipe.Close()
 		return fmt.Errorf("start the guard: %w", err)
 	}
 	g.cmd, g.pipe = cmd, pipe
@@ -135,8 +158,14 @@ func (g *guard) close() {
 	g.mu.Lock()
 	armed := g.deadline != 0
 	g.stop()
+	cmd := g.cmd
 	g.mu.Unlock()
-	if !armed { // an armed one outlives us
-		g.waiters.Wait()
+	if armed || cmd == nil { // an armed one outlives us
+		return
 	}
+	defer time.AfterFunc(endLimit, func() { _ = cmd.Process.Kill() }).Stop()
+	g.waiters.Wait()
 }
+
+// endLimit is how long a guard that has nothing to watch may take to end.
+const endLimit = 2 * time.Second
