@@ -30,7 +30,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
-	st, err := store.Open(c.StateDir)
+	st, err := openState(ctx, c.StateDir, log)
 	if err != nil {
 		return err
 	}
