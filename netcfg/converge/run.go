@@ -35,6 +35,10 @@ type Target struct {
 	Begin func(plan.Intent, plan.Plan, state.Snapshot) error
 	// Progress is called before each phase; it may be nil.
 	Progress func(plan.Phase)
+	// BestEffort goes on behind what the kernel refuses, and leaves out what remains to
+	// be done to a link of which something was refused. It is for a way back that fails
+	// as a whole.
+	BestEffort bool
 }
 
 // Report is the outcome of a converge.
@@ -113,13 +117,13 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		}
 		memory = intent.Memory
 		rep.Wrote = true
-		refused = apply(ctx, k, p, t.Progress)
+		refused = t.apply(ctx, k, p)
 		if refused != nil && !worthAnotherLook(refused) {
-			return rep, refused
+			return t.left(ctx, k, rep), refused
 		}
 	}
 	if refused != nil {
-		return rep, refused
+		return t.left(ctx, k, rep), refused
 	}
 	return rep, &NotReachedError{rep.Drift}
 }
@@ -161,18 +165,6 @@ func settled(drift []plan.Drift, refused error) error {
 		return refused
 	}
 	return &NotReachedError{drift}
-}
-
-func apply(ctx context.Context, k Kernel, p plan.Plan, progress func(plan.Phase)) error {
-	for _, phase := range p.Phases {
-		if progress != nil {
-			progress(phase)
-		}
-		if err := k.Apply(ctx, phase.Ops); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // worthAnotherLook is true when every refusal says that the host was not as it
