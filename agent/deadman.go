@@ -190,8 +190,11 @@ func (d *deadman) takeOver(ctx context.Context) (next time.Duration, done bool, 
 	if err := a.engine.Recover(ctx); err != nil {
 		return 0, false, err
 	}
-	if p := a.engine.View().Pending; p != nil {
-		return p.Deadline, false, nil
+	switch v := a.engine.View(); {
+	case v.Incomplete != nil:
+		return 0, false, v.Incomplete
+	case v.Pending != nil:
+		return v.Pending.Deadline, false, nil
 	}
 	return 0, true, nil
 }

@@ -78,6 +78,7 @@ type Engine struct {
 	view     atomic.Pointer[View]
 	onStage  chan struct{} // taken while there is a rehearsal
 	ops      *operations
+	turned   chan struct{}
 	loaded   chan struct{}
 	ready    chan struct{}
 	stopped  chan struct{}
@@ -90,6 +91,7 @@ type Engine struct {
 	committedRevision          int64
 	memory                     plan.Memory
 	serial                     int64 // of the last journal that is over
+	ended                      *operationRecord
 	waiting                    []plan.Waiting
 	degraded, passing          []string
 	readOnly                   string
@@ -122,7 +124,13 @@ type View struct {
 	ReadOnly string
 	// Pending is the change that waits to be confirmed; nil when none does.
 	Pending *Pending
+	// Incomplete is the change that could not be taken back yet; nil when there is none.
+	Incomplete *IncompleteRollback
 }
+
+// Writable says whether changes are taken. While a change could not be taken back all
+// but another try at that are refused.
+func (v View) Writable() bool { return v.ReadOnly == "" && v.Incomplete == nil }
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
@@ -130,7 +138,8 @@ func New(o Options) *Engine {
 		start := time.Now()
 		o.Clock = func() time.Duration { return time.Since(start) }
 	}
-	e := &Engine{Options: o, requests: make(chan func()), onStage: make(chan struct{}, 1), ops: newOperations(), loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
+	e := &Engine{Options: o, requests: make(chan func()), onStage: make(chan struct{}, 1), ops: newOperations(), turned: make(chan struct{}, 1),
+		loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
 	e.publish()
 	return e
 }
@@ -141,6 +150,9 @@ func (e *Engine) Loaded() <-chan struct{} { return e.loaded }
 // Ready is closed once the engine has brought the host to what it ought to be at
 // start, as far as that was possible.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Turned receives when View.Writable may have changed. It is for one reader.
+func (e *Engine) Turned() <-chan struct{} { return e.turned }
 
 // View returns what there is to read, without waiting.
 func (e *Engine) View() View { return *e.view.Load() }
@@ -236,15 +248,24 @@ func (e *Engine) publish() {
 	if err := e.writable(); err != nil {
 		readOnly = err.Error()
 	}
-	before := e.view.Load()
-	e.view.Store(&View{
+	next := &View{
 		Staged: e.staged, Running: e.running, Committed: e.committed,
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
-		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Pending: e.pending(),
+		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Pending: e.pending(), Incomplete: e.incomplete(),
 		Drift: e.drift, LeftAlone: e.damping.leftAlone(),
-	})
-	if e.Known != nil && before != nil && !before.tellsTheSame(e.view.Load()) {
+	}
+	if i := next.Incomplete; i != nil {
+		next.Degraded = append(next.Degraded, i.Error())
+	}
+	last := e.view.Swap(next)
+	if last == nil || last.Writable() != next.Writable() {
+		select {
+		case e.turned <- struct{}{}:
+		default: // nobody has come for the last one yet
+		}
+	}
+	if e.Known != nil && last != nil && !last.tellsTheSame(next) {
 		e.Known()
 	}
 }

@@ -5,7 +5,7 @@ import "fmt"
 // ErrorKind is what callers decide on.
 type ErrorKind int
 
-// The kinds of Error.
+// The kinds of Error. They are stored by number: a new one goes to the end.
 const (
 	Stale        ErrorKind = iota // a revision that was named is not the current one
 	Precondition                  // not in this state

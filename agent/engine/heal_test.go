@@ -238,7 +238,7 @@ func TestHealInWindow(t *testing.T) {
 		n := len(r.healed())
 		r.hand("eth2", setMTU(1350))
 		time.Sleep(5 * time.Second)
-		if len(r.healed()) != n || r.View().Pending == nil {
+		if len(r.healed()) != n || r.View().Incomplete == nil {
 			r.t.Errorf("healed on the way back: %+v", r.healed()[n:])
 		}
 		r.kernel.Inject(nil)

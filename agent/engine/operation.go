@@ -38,7 +38,7 @@ const (
 	Incomplete State = "incomplete"  // it is not, see Remaining
 )
 
-// Request asks for an operation.
+// Request asks for an operation. It is kept on disk as it is.
 type Request struct {
 	Kind Kind
 	// ID is the client's; one is made up when it is empty.
@@ -79,7 +79,7 @@ func equalPointer(a, b *int64) bool {
 	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
-// Operation is an operation as it stands.
+// Operation is an operation as it stands. All but Err is kept on disk as it is.
 type Operation struct {
 	ID       string
 	Kind     Kind
@@ -93,8 +93,11 @@ type Operation struct {
 	Revision int64
 	// Window is how long the change waits to be confirmed; 0 when it need not be.
 	Window time.Duration
+	// RevertedBy is the operation that takes the change back, or has; empty while
+	// there is none.
+	RevertedBy string
 	// Err is why it did not get to Done; nil then.
-	Err       error
+	Err       error `json:"-"`
 	Remaining []plan.Drift
 	Waiting   []plan.Waiting
 	Warnings  netcfg.Problems
@@ -105,6 +108,10 @@ type Operation struct {
 	Healed []plan.Drift
 }
 
+// PhaseStarted is the phase of the first step of every operation. It is told before
+// anything else happens.
+const PhaseStarted = "started"
+
 // Step is one line of progress.
 type Step struct {
 	Time        time.Time
@@ -114,11 +121,22 @@ type Step struct {
 // tracked is an operation that can be followed while it runs.
 type tracked struct {
 	request Request
+	// writes is the count of the kernel's when it began, and reverts the operation whose
+	// change it takes back. Both belong to the loop.
+	writes  uint64
+	reverts string
+	// told is closed once the client that began it knows that it has started.
+	told chan struct{}
 
 	mu      sync.Mutex
 	op      Operation
 	steps   []Step
 	changed chan struct{}
+}
+
+func newTracked(r Request) *tracked {
+	return &tracked{request: r, told: make(chan struct{}), changed: make(chan struct{}),
+		op: Operation{ID: r.ID, Kind: r.Kind, State: Running, Author: r.Author, Started: time.Now()}}
 }
 
 func (t *tracked) step(phase, format string, args ...any) {
@@ -132,7 +150,6 @@ func (t *tracked) step(phase, format string, args ...any) {
 func (t *tracked) finish(op Operation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	op.Duration = time.Since(op.Started)
 	t.op = op
 	close(t.changed)
 	t.changed = make(chan struct{})
@@ -146,6 +163,18 @@ func (t *tracked) look(from int) (Operation, []Step, <-chan struct{}) {
 		op.Duration = time.Since(op.Started)
 	}
 	return op, slices.Clone(t.steps[min(from, len(t.steps)):]), t.changed
+}
+
+// now is the operation as it stands.
+func (t *tracked) now() Operation {
+	op, _, _ := t.look(math.MaxInt)
+	return op
+}
+
+func (t *tracked) revertedBy(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.op.RevertedBy = id
 }
 
 // keepOperations is how many operations are remembered.
@@ -177,13 +206,17 @@ func (o *operations) begin(r Request) (t *tracked, fresh bool, err error) {
 	if r.ID == "" {
 		r.ID = rand.Text()
 	}
-	t = &tracked{request: r, changed: make(chan struct{}),
-		op: Operation{ID: r.ID, Kind: r.Kind, State: Running, Author: r.Author, Started: time.Now()}}
+	t = newTracked(r)
+	o.keep(t)
+	return t, true, nil
+}
+
+// keep adds an operation, and forgets the oldest where there are too many.
+func (o *operations) keep(t *tracked) {
 	o.list = append(o.list, t)
 	if len(o.list) > keepOperations {
 		o.list = slices.Delete(o.list, 0, len(o.list)-keepOperations)
 	}
-	return t, true, nil
 }
 
 func (o *operations) drop(t *tracked) {
@@ -203,7 +236,7 @@ func (e *Engine) Do(ctx context.Context, r Request, progress func(Step)) (Operat
 	}
 	if fresh {
 		select {
-		case e.requests <- func() { t.finish(e.perform(context.WithoutCancel(ctx), t)) }:
+		case e.requests <- func() { e.carryOut(ctx, t) }:
 		case <-ctx.Done():
 			e.ops.drop(t) // it has not begun: the id is free again
 			t.finish(Operation{ID: t.op.ID, Kind: r.Kind, State: Refused, Started: t.op.Started, Err: ctx.Err()})
@@ -211,12 +244,38 @@ func (e *Engine) Do(ctx context.Context, r Request, progress func(Step)) (Operat
 			t.finish(Operation{ID: t.op.ID, Kind: r.Kind, State: Refused, Started: t.op.Started, Err: errStopped})
 		}
 	}
-	seen := 0
-	for {
+	return t.follow(ctx, fresh, progress)
+}
+
+// patience is how long an operation waits until its client has been told that it has
+// started: a client that does not read must not keep the others from theirs.
+const patience = time.Second
+
+// carryOut performs an operation in the loop, after its client has been told that it
+// has started: what it does may cut the client off.
+func (e *Engine) carryOut(ctx context.Context, t *tracked) {
+	t.step(PhaseStarted, "operation %s", t.op.ID)
+	select {
+	case <-t.told:
+	case <-ctx.Done():
+	case <-time.After(patience):
+	}
+	t.writes = e.Kernel.Writes()
+	e.end(t, e.perform(context.WithoutCancel(ctx), t))
+}
+
+// follow reports the steps of an operation until it has ended or ctx has. first is
+// true for the client that has begun it.
+func (t *tracked) follow(ctx context.Context, first bool, progress func(Step)) (Operation, error) {
+	for seen := 0; ; {
 		op, steps, changed := t.look(seen)
 		for _, s := range steps {
 			if progress != nil {
 				progress(s)
+			}
+			if first {
+				close(t.told)
+				first = false
 			}
 		}
 		seen += len(steps)
@@ -250,8 +309,7 @@ func (e *Engine) Operations() []Operation {
 	defer e.ops.mu.Unlock()
 	var out []Operation
 	for _, t := range slices.Backward(e.ops.list) {
-		op, _, _ := t.look(math.MaxInt)
-		out = append(out, op)
+		out = append(out, t.now())
 	}
 	return out
 }

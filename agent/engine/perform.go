@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/converge"
@@ -38,7 +37,6 @@ func (e *Engine) perform(ctx context.Context, t *tracked) Operation {
 	default:
 		op.Err = err
 	}
-	e.Log.Info("operation ended", "id", op.ID, "kind", op.Kind, "state", op.State, "author", op.Author, "writes", op.Writes, "error", op.Err)
 	return op
 }
 
@@ -113,7 +111,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		return problems
 	}
 	op.Warnings = warnings
-	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Kind: op.Kind, Revision: e.committedRevision, Previous: e.running, Next: next}
+	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Begun: begun{t.request, op.Started}, Revision: e.committedRevision, Previous: e.running, Next: next}
 	old, memory := []netcfg.Config{e.running}, e.memory
 	if op.Kind == Rollback {
 		old, memory = append(old, next), e.memory.AsFound()
@@ -182,11 +180,15 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 	}
 	e.pass()
 	e.serial = journal.Serial
+	e.over(t, op, Done)
 	notRunning := e.settle(rep, journal.Next)
-	if !rep.Wrote {
+	if !rep.Wrote && op.Revision == 0 {
 		return notRunning
 	}
-	notJournal := e.closeWindow()
+	var notJournal error
+	if rep.Wrote {
+		notJournal = e.closeWindow()
+	}
 	if notRunning != nil && notJournal != nil && op.Revision == 0 {
 		// Nothing on disk says that this has happened: a restart would take it back.
 		return e.undo(ctx, t, op, rep, journal, notRunning)
@@ -232,16 +234,15 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 		return cause
 	}
 	t.step("rolling-back", "%v", cause)
-	back, err := converge.Run(ctx, e.Kernel, converge.Target{Config: journal.Previous, Memory: journal.Memory, Lenient: true, Before: &journal.Before,
-		Progress: e.progress(t, "rolling-back")})
+	back, err := e.goBack(ctx, t, converge.Target{Config: journal.Previous, Memory: journal.Memory, Before: &journal.Before})
 	if err != nil {
 		op.State, op.Remaining = Incomplete, back.Drift
-		e.window = &window{journal: journal, retry: time.Second, reverting: true}
-		e.window.journal.Deadline = e.Clock() + e.window.retry
-		e.degradeUntil(fmt.Errorf("operation %s could not be undone, and it is tried again: %w", op.ID, err), true)
+		e.window = &window{journal: journal}
+		e.retryLater(back, err)
 		return errors.Join(cause, fmt.Errorf("and the way back failed: %w", err))
 	}
-	op.State, e.serial = RolledBack, journal.Serial
+	op.State, op.Err, e.serial = RolledBack, cause, journal.Serial
+	e.over(t, op, RolledBack)
 	e.running, e.memory, e.waiting = journal.Previous, back.Intent.Settled(), back.Intent.Waiting
 	if err := e.saveRunning(); err != nil {
 		e.degrade(err)
@@ -261,6 +262,7 @@ func (e *Engine) store(t *tracked, op *Operation) error {
 	if e.window != nil {
 		e.serial = e.window.journal.Serial
 	}
+	e.over(t, op, Done)
 	// What is stored is confirmed, whatever else cannot be written.
 	e.degrade(errors.Join(e.closeWindow(), e.saveRunning()))
 	return nil
@@ -272,7 +274,7 @@ func (e *Engine) storeRevision(t *tracked, op *Operation, c netcfg.Config) error
 	if netcfg.Equal(c, e.committed) {
 		return nil
 	}
-	if err := e.saveRevision(c, t.request.Author, t.request.Comment); err != nil {
+	if err := e.saveRevision(c, t.request); err != nil {
 		return err
 	}
 	op.Revision = e.committedRevision

@@ -38,8 +38,10 @@ type runningRecord struct {
 	// Lapsed is the operation whose change was taken back for want of a
 	// confirmation, until somebody stages anew.
 	Lapsed string
-	// Serial is that of the last journal whose end this is.
+	// Serial is that of the last journal whose end this is, and Ended the operation
+	// that was the last to end.
 	Serial int64
+	Ended  *operationRecord
 }
 
 // journalRecord is the operation in flight. It is on the disk before the first
@@ -58,7 +60,11 @@ type journalRecord struct {
 	Deadline   time.Duration
 	BootID     string
 	ID         string
-	Kind       Kind
+	Begun      begun
+	// Back is the rollback that takes the change back, once it has begun.
+	Back *begun
+	// Ended is the operation that was the last to end, once Pending is false.
+	Ended *operationRecord
 	// Revision was the committed one when the operation began. A higher one on disk
 	// says that the operation has stored its change: there is no way back then.
 	Revision int64
@@ -70,6 +76,12 @@ type journalRecord struct {
 	Before state.Snapshot
 }
 
+// begun is an operation that has begun, on disk.
+type begun struct {
+	Request Request
+	Started time.Time
+}
+
 // revisionRecord is one commit on disk.
 type revisionRecord struct {
 	Revision int64
@@ -77,6 +89,8 @@ type revisionRecord struct {
 	Author   string
 	Comment  string
 	Config   netcfg.Config
+	// Request is that of the operation that has stored it.
+	Request *Request
 }
 
 // keepRevisions is how many commits are kept.
@@ -94,7 +108,7 @@ func (e *Engine) saveStaged(c netcfg.Config, revision int64) error {
 }
 
 func (e *Engine) saveRunning() error {
-	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Lapsed: e.lapsed, Revision: e.committedRevision, Memory: e.memory, Serial: e.serial})
+	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Lapsed: e.lapsed, Revision: e.committedRevision, Memory: e.memory, Serial: e.serial, Ended: e.ended})
 	if err != nil {
 		return storageError("what was applied cannot be noted on disk", err)
 	}
@@ -103,7 +117,7 @@ func (e *Engine) saveRunning() error {
 
 // finishJournal notes that nothing is under way.
 func (e *Engine) finishJournal() error {
-	return e.saveJournal(journalRecord{Serial: e.serial, BootID: e.BootID, Revision: e.committedRevision, Next: e.running, Memory: e.memory})
+	return e.saveJournal(journalRecord{Serial: e.serial, BootID: e.BootID, Revision: e.committedRevision, Next: e.running, Memory: e.memory, Ended: e.ended})
 }
 
 func (e *Engine) saveJournal(j journalRecord) error {
@@ -113,8 +127,8 @@ func (e *Engine) saveJournal(j journalRecord) error {
 	return nil
 }
 
-func (e *Engine) saveRevision(c netcfg.Config, author, comment string) error {
-	r := revisionRecord{Revision: e.committedRevision + 1, Time: time.Now().UTC(), Author: author, Comment: comment, Config: c}
+func (e *Engine) saveRevision(c netcfg.Config, by Request) error {
+	r := revisionRecord{Revision: e.committedRevision + 1, Time: time.Now().UTC(), Author: by.Author, Comment: by.Comment, Config: c, Request: &by}
 	if err := e.Store.PutRevision(r.Revision, r); err != nil {
 		return storageError("the commit cannot be stored", err)
 	}

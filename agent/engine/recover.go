@@ -17,8 +17,10 @@ import (
 type found struct {
 	committed         netcfg.Config
 	committedRevision int64
-	running           *runningRecord
-	journal           *journalRecord
+	// newest is the newest good revision, whose configuration is committed; nil is none.
+	newest  *revisionRecord
+	running *runningRecord
+	journal *journalRecord
 }
 
 // start is what to do at start.
@@ -30,9 +32,13 @@ type start struct {
 	// on.
 	journal *journalRecord
 	resume  bool
-	// lapsed is the operation whose window has ended meanwhile, or with a reboot.
-	lapsed string
-	reason string
+	reason  string
+	// cut is the operation whose end is not on the disk, and outcome what becomes of it;
+	// reverts says that its change is taken back. Another boot may have begun it.
+	cut      *journalRecord
+	outcome  State
+	reverts  bool
+	rebooted bool
 }
 
 // decide is the rule of recovery, a pure function of what lay on the disk, the boot
@@ -42,6 +48,24 @@ type start struct {
 // the boot: go on with what was running. After a reboot: what is committed; of the
 // memory only the identity of hardware outlives a boot.
 func decide(f found, bootID string, now time.Duration) start {
+	s := f.configuration(bootID, now)
+	if s.cut = f.cut(bootID); s.cut == nil {
+		return s
+	}
+	s.rebooted = s.cut.BootID != bootID
+	switch stored := f.stored() > s.cut.Revision; {
+	case stored || s.resume:
+		s.outcome = Done
+	case s.cut.Confirming:
+		s.outcome, s.reverts = Done, true
+	default:
+		s.outcome = RolledBack
+	}
+	return s
+}
+
+// configuration is what decide says about the host.
+func (f found) configuration(bootID string, now time.Duration) start {
 	j, r := f.live(bootID)
 	if j != nil && r != nil {
 		// What came up while the change waited is only in the other record.
@@ -50,14 +74,17 @@ func decide(f found, bootID string, now time.Duration) start {
 		j = &both
 	}
 	switch {
-	case j != nil && f.committedRevision > j.Revision:
+	case j != nil && f.stored() > j.Revision:
 		return start{config: f.committed, memory: j.Memory, reason: "a commit was stored, and cut off after that; going on with it"}
 	case j != nil && !j.Confirming:
 		return start{config: j.Previous, memory: j.Memory, before: &j.Before, journal: j, reason: "an operation was cut off; going back to what was before it"}
 	case j != nil && now >= j.Deadline:
-		return start{config: f.committed, memory: j.Memory, before: &j.Before, journal: j, lapsed: j.ID, reason: "a change was not confirmed in time; going back to what is committed"}
+		return start{config: f.committed, memory: j.Memory, before: &j.Before, journal: j, reason: "a change was not confirmed in time; going back to what is committed"}
 	case j != nil:
 		return start{config: j.Next, memory: j.Memory, journal: j, resume: true, reason: "a change waits to be confirmed; keeping it until its deadline"}
+	}
+	if r != nil && f.stored() > r.Revision { // a commit stores what is running
+		return start{config: f.committed, memory: r.Memory, reason: "going on with what was committed last"}
 	}
 	if r != nil {
 		return start{config: r.Config, memory: r.Memory, reason: "going on with what was running"}
@@ -66,10 +93,42 @@ func decide(f found, bootID string, now time.Duration) start {
 	if f.running != nil {
 		s.memory.Identity = f.running.Memory.Identity
 	}
-	if j := f.journal; j != nil && j.Pending && j.Confirming && f.committedRevision <= j.Revision {
-		s.lapsed = j.ID
-	}
 	return s
+}
+
+// stored is the number of the newest good revision. A damaged one tells nothing of
+// what was running.
+func (f found) stored() int64 {
+	if f.newest == nil {
+		return 0
+	}
+	return f.newest.Revision
+}
+
+// cut is the journal of an operation that is not over, of whatever boot.
+func (f found) cut(bootID string) *journalRecord {
+	j, r := f.journal, f.running
+	switch {
+	case j == nil || !j.Pending:
+		return nil
+	case j.BootID == bootID:
+		j, _ = f.live(bootID)
+	case j.Serial != 0 && r != nil && r.Serial >= j.Serial:
+		return nil
+	}
+	return j
+}
+
+// ended is the operation that was the last to end, as far as the record of what is
+// running or the journal tells; nil is unknown.
+func (f found) ended() *operationRecord {
+	switch j, r := f.journal, f.running; {
+	case j != nil && !j.Pending && j.Ended != nil && (r == nil || r.Serial <= j.Serial):
+		return j.Ended
+	case r != nil:
+		return r.Ended
+	}
+	return nil
 }
 
 // live are the records that hold, of this boot: the journal when it is under way, and
@@ -124,6 +183,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 // recall takes over what was stored, and says what to do with it. It is not known
 // when nothing good is left.
 func (e *Engine) recall() (s start, known bool) {
+	operations := e.recallOperations()
 	f, err := e.load()
 	var newer *store.NewerError
 	switch {
@@ -144,48 +204,83 @@ func (e *Engine) recall() (s start, known bool) {
 		e.lapsed = f.running.Lapsed
 	}
 	e.loadStaged()
+	e.recallOthers(operations, f, s)
 	return s, e.readOnly == ""
 }
 
 // converge brings the host to what it ought to be at start. What does not fit is
 // waiting or degraded, never a reason not to start.
 func (e *Engine) converge(ctx context.Context, s start) {
+	t := e.recovering(s)
 	if err := e.writable(); err != nil {
 		e.degrade(err)
-		return
-	}
-	if s.journal != nil {
-		e.arm(e.Clock() + applyLimit)
-	}
-	if s.lapsed != "" {
-		e.lapse(s.lapsed)
-	}
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee,
-		Progress: func(plan.Phase) {
-			if s.journal != nil {
-				e.arm(e.Clock() + applyLimit)
-			}
-		}})
-	if s.journal != nil && (s.resume || err != nil) {
-		e.window = &window{journal: *s.journal, retry: time.Second, reverting: !s.resume}
-		if !s.resume {
-			e.window.journal.Deadline = e.Clock() + e.window.retry
+		if t != nil {
+			e.end(t, e.recovered(t, s, converge.Report{}, err))
 		}
-		e.arm(e.window.journal.Deadline)
-	}
-	if err != nil {
-		e.waiting = rep.Intent.Waiting
-		e.degrade(fmt.Errorf("the host could not be brought to its configuration: %w", err))
 		return
 	}
-	if s.journal != nil && !s.resume {
-		e.serial = s.journal.Serial
+	rep, err := e.arrive(ctx, t, s)
+	var op Operation
+	if t != nil {
+		op = e.recovered(t, s, rep, err)
+	}
+	if err == nil {
+		e.atStart(s, t, &op, rep)
+	} else {
+		e.waiting = rep.Intent.Waiting
+	}
+	if err != nil && e.incomplete() == nil {
+		e.degradeUntil(fmt.Errorf("the host could not be brought to its configuration: %w", err), true)
+	}
+	if t != nil {
+		e.end(t, op)
+	}
+}
+
+// atStart notes that the host is where it ought to be at start.
+func (e *Engine) atStart(s start, t *tracked, op *Operation, rep converge.Report) {
+	if s.cut != nil && !s.resume {
+		e.serial = s.cut.Serial
+	}
+	if t != nil {
+		e.over(t, op, op.State)
 	}
 	e.remember(rep)
 	if e.window == nil {
 		e.degrade(e.closeWindow())
 	}
 	e.Log.Info("the host is as configured", "operations", len(rep.Plan.Ops()), "waiting", len(e.waiting))
+}
+
+// arrive is the way to where the host ought to be at start. A window that goes on is
+// open after it, and a way back that does not work is tried again later.
+func (e *Engine) arrive(ctx context.Context, t *tracked, s start) (rep converge.Report, err error) {
+	if s.journal != nil {
+		e.arm(e.Clock() + applyLimit)
+	}
+	switch {
+	case s.reverts && s.cut.Back != nil:
+		e.forgetStaged()
+	case s.reverts:
+		e.lapse(s.cut.ID)
+	}
+	target := converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee}
+	if s.journal != nil && !s.resume {
+		if rep, err = e.goBack(ctx, t, target); err != nil {
+			e.window = &window{journal: *s.journal}
+			e.retryLater(rep, err)
+		}
+		return rep, err
+	}
+	if s.journal != nil {
+		target.Progress = func(plan.Phase) { e.arm(e.Clock() + applyLimit) }
+	}
+	rep, err = converge.Run(ctx, e.Kernel, target)
+	if s.journal != nil {
+		e.window = &window{journal: *s.journal}
+		e.arm(e.window.journal.Deadline)
+	}
+	return rep, err
 }
 
 // load reads everything but the candidate. A record that was recovered from its
@@ -230,7 +325,7 @@ func (e *Engine) loadCommitted(f *found) error {
 	for i := len(all) - 1; i >= 0; i-- {
 		var r revisionRecord
 		if last = e.Store.GetRevision(all[i], &r); last == nil {
-			f.committed, f.committedRevision = r.Config, all[len(all)-1]
+			f.committed, f.committedRevision, f.newest = r.Config, all[len(all)-1], &r
 			return nil
 		}
 		var newer *store.NewerError
@@ -256,47 +351,4 @@ func (e *Engine) loadStaged() {
 		rec.Config = e.running
 	}
 	e.staged, e.stagedRevision = rec.Config, rec.Revision
-}
-
-// Revision is one commit.
-type Revision = revisionRecord
-
-func (e *Engine) revision(n int64) (Revision, error) {
-	var r revisionRecord
-	err := e.Store.GetRevision(n, &r)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, &Error{Kind: NotFound, Rule: "revision-unknown", Message: fmt.Sprintf("there is no revision %d; agentctl history lists them", n)}
-	}
-	return r, err
-}
-
-// Revision returns a commit by number.
-func (e *Engine) Revision(ctx context.Context, n int64) (r Revision, err error) {
-	if cerr := e.call(ctx, func() { r, err = e.revision(n) }); cerr != nil {
-		return r, cerr
-	}
-	return r, err
-}
-
-// Revisions are the commits that are kept, newest first. A damaged one is left out
-// and shows in View.Degraded.
-func (e *Engine) Revisions(ctx context.Context) (out []Revision, err error) {
-	cerr := e.call(ctx, func() {
-		var all []int64
-		if all, err = e.Store.Revisions(); err != nil {
-			return
-		}
-		for i := len(all) - 1; i >= 0; i-- {
-			r, rerr := e.revision(all[i])
-			if rerr != nil {
-				e.degrade(rerr)
-				continue
-			}
-			out = append(out, r)
-		}
-	})
-	if cerr != nil {
-		return nil, cerr
-	}
-	return out, err
 }

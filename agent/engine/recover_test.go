@@ -37,31 +37,41 @@ func TestDecide(t *testing.T) {
 		before   bool
 		owns     bool
 		resume   bool
-		lapsed   bool
 		revision int64
+		outcome  State
+		reverts  bool
 	}{
 		{name: "nothing but a commit", want: committed},
 		{name: "same boot", running: run("now"), want: running, owns: true},
 		{name: "another boot: running is lost", running: run("then"), want: committed},
 		{name: "same boot, a finished journal", running: run("now"), journal: &journalRecord{BootID: "now", Previous: previous}, want: running, owns: true},
-		{name: "same boot, cut off in the middle", running: run("now"), journal: pending("now"), want: previous, before: true, owns: true},
-		{name: "another boot, cut off in the middle", running: run("then"), journal: pending("then"), want: committed},
-		{name: "cut off in the first operation ever", journal: pending("now"), want: previous, before: true},
-		{name: "cut off after its commit was stored", running: run("now"), journal: stored("now"), revision: 4, want: committed, owns: true},
-		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true, owns: true},
-		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, lapsed: true, owns: true},
-		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed, lapsed: true},
+		{name: "same boot, cut off in the middle", running: run("now"), journal: pending("now"), want: previous, before: true, owns: true, outcome: RolledBack},
+		{name: "another boot, cut off in the middle", running: run("then"), journal: pending("then"), want: committed, outcome: RolledBack},
+		{name: "cut off in the first operation ever", journal: pending("now"), want: previous, before: true, outcome: RolledBack},
+		{name: "cut off after its commit was stored", running: run("now"), journal: stored("now"), revision: 4, want: committed, owns: true, outcome: Done},
+		{name: "cut off after its commit was stored, in another boot", running: run("then"), journal: stored("then"), revision: 4, want: committed, outcome: Done},
+		{name: "a commit was stored that wrote nothing to the kernel", running: run("now"), revision: 1, want: committed, owns: true},
+		{name: "waits to be confirmed, time left", running: run("now"), journal: waits("now", now+1), want: named("next"), resume: true, owns: true, outcome: Done},
+		{name: "waits to be confirmed, time over", running: run("now"), journal: waits("now", now), want: committed, before: true, owns: true, outcome: Done, reverts: true},
+		{name: "waited to be confirmed in another boot", running: run("then"), journal: waits("then", now+1), want: committed, outcome: Done, reverts: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := decide(found{committed: committed, committedRevision: c.revision, running: c.running, journal: c.journal}, "now", now)
+			f := found{committed: committed, committedRevision: c.revision, running: c.running, journal: c.journal}
+			if c.revision > 0 {
+				f.newest = &revisionRecord{Revision: c.revision}
+			}
+			got := decide(f, "now", now)
 			if !netcfg.Equal(got.config, c.want) || (got.before != nil) != c.before {
 				t.Errorf("got %v, before %v, want %v, %v", got.config, got.before != nil, c.want, c.before)
 			}
 			if owns := len(got.memory.Owned.Links) > 0; owns != c.owns {
 				t.Errorf("owns links of a former life: %v, want %v", owns, c.owns)
 			}
-			if got.resume != c.resume || (got.lapsed != "") != c.lapsed {
-				t.Errorf("resume %v, lapsed %v, want %v, %v", got.resume, got.lapsed, c.resume, c.lapsed)
+			if got.resume != c.resume {
+				t.Errorf("resume %v, want %v", got.resume, c.resume)
+			}
+			if got.outcome != c.outcome || got.reverts != c.reverts || (got.cut != nil) != (c.outcome != "") {
+				t.Errorf("of the operation: %q, reverts %v, want %q, %v", got.outcome, got.reverts, c.outcome, c.reverts)
 			}
 			if c.running != nil && c.journal == nil && got.memory.Identity["eth0"] != identity["eth0"] {
 				t.Error("the identity of hardware is forgotten")
@@ -94,9 +104,23 @@ func TestDecideBySerial(t *testing.T) {
 		{"taken back, its journal is an older generation", running(7, "previous"), waits, "previous"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := decide(found{running: c.running, journal: c.journal}, "now", time.Minute); !netcfg.Equal(got.config, named(c.want)) {
+			got := decide(found{running: c.running, journal: c.journal}, "now", time.Minute)
+			if !netcfg.Equal(got.config, named(c.want)) {
 				t.Errorf("got %v, want %v", got.config, c.want)
 			}
+			if over := c.running.Serial == 7 || !c.journal.Pending; over != (got.cut == nil) {
+				t.Errorf("cut off: %v", got.cut)
+			}
 		})
+	}
+}
+
+// A revision that is damaged tells nothing of what was running: the one before it is
+// older than that.
+func TestDecideDamagedRevision(t *testing.T) {
+	f := found{committed: named("older"), committedRevision: 2, newest: &revisionRecord{Revision: 1},
+		running: &runningRecord{BootID: "now", Revision: 1, Config: named("running")}}
+	if got := decide(f, "now", 0); !netcfg.Equal(got.config, f.running.Config) {
+		t.Errorf("got %v, want what was running", got.config)
 	}
 }

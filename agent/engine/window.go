@@ -44,12 +44,12 @@ type window struct {
 	journal journalRecord
 	// reverting is true once the way back has begun: nothing can confirm it any more.
 	reverting bool
-	// retry is how long to wait after a way back that failed.
-	retry time.Duration
+	// left is what the last try of the way back has left; nil before there was one.
+	left *IncompleteRollback
 }
 
 func (e *Engine) pending() *Pending {
-	if e.window == nil {
+	if e.window == nil || e.window.reverting {
 		return nil
 	}
 	return &Pending{e.window.journal.ID, e.window.journal.Deadline}
@@ -62,7 +62,7 @@ func (e *Engine) openWindow(journal journalRecord, length time.Duration) error {
 		return err
 	}
 	e.arm(journal.Deadline)
-	e.window = &window{journal: journal, retry: time.Second}
+	e.window = &window{journal: journal}
 	return nil
 }
 
@@ -110,40 +110,36 @@ func (e *Engine) watchWindow(ctx context.Context) {
 	if e.window == nil || e.Clock() < e.window.journal.Deadline {
 		return
 	}
-	t, _, err := e.ops.begin(Request{Kind: Revert, Author: "deadline"})
-	if err != nil {
-		return
-	}
-	op := t.op
+	t := e.wayBack(e.window.journal)
+	op := t.now()
 	e.revert(ctx, t, &op)
-	t.finish(op)
+	e.end(t, op)
 }
 
 // revert takes the host back to what is committed. What fails is tried again, with
 // longer and longer pauses, and shows meanwhile.
 func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	w, writes := e.window, e.Kernel.Writes()
+	e.ops.revertedBy(w.journal.ID, t)
 	e.arm(e.Clock() + applyLimit)
-	e.turnBack(w)
+	e.turnBack(w, t)
 	target := e.committed
 	if !w.journal.Confirming {
 		target = w.journal.Previous // an undo that failed
 	}
 	t.step("rolling-back", "the change of operation %s", w.journal.ID)
 	e.Log.Warn("going back from a change", "operation", w.journal.ID, "asked_by", t.request.Author)
-	rep, err := converge.Run(ctx, e.Kernel, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory).AsFound(), Lenient: true,
-		Before: &w.journal.Before, Progress: e.progress(t, "rolling-back")})
-	op.Writes = e.Kernel.Writes() - writes
+	rep, err := e.goBack(ctx, t, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory).AsFound(), Before: &w.journal.Before})
+	op.Writes += e.Kernel.Writes() - writes
+	op.Err, op.Remaining = err, nil
 	if err != nil {
-		op.State, op.Remaining, op.Err = Incomplete, rep.Drift, err
-		w.journal.Deadline = e.Clock() + w.retry
-		w.retry = min(2*w.retry, time.Minute)
-		e.arm(w.journal.Deadline)
-		e.degradeUntil(fmt.Errorf("the change of operation %s could not be taken back, and is tried again: %w", w.journal.ID, err), true)
+		op.State, op.Remaining = Incomplete, rep.Drift
+		e.retryLater(rep, err)
 		return
 	}
 	e.pass()
 	op.State, op.Disrupted, op.Waiting = Done, rep.Plan.Forecast, rep.Intent.Waiting
+	e.over(t, op, Done)
 	if t.request.Kind == Revert && w.journal.Confirming {
 		e.lapse(w.journal.ID)
 	}
@@ -157,13 +153,16 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 }
 
 // turnBack notes on disk that a window is over, before the way back begins: a restart
-// in the middle must not go on waiting.
-func (e *Engine) turnBack(w *window) {
+// in the middle must not go on waiting, and knows who has asked for it.
+func (e *Engine) turnBack(w *window, t *tracked) {
 	w.reverting = true
-	if !w.journal.Confirming || w.journal.Deadline <= e.Clock() {
-		return
+	if t.request.Kind == Revert && (!w.journal.Confirming || w.journal.Deadline <= e.Clock()) {
+		return // that is what a restart finds out by itself
 	}
 	w.journal.Deadline = e.Clock()
+	if t.request.Kind == Rollback {
+		w.journal.Back = &begun{t.request, t.now().Started}
+	}
 	if err := e.saveJournal(w.journal); err != nil {
 		e.degrade(err)
 	}
@@ -173,6 +172,10 @@ func (e *Engine) turnBack(w *window) {
 // that comes too late must not bring it in for good.
 func (e *Engine) lapse(id string) {
 	e.lapsed = id
+	e.forgetStaged()
+}
+
+func (e *Engine) forgetStaged() {
 	if netcfg.Equal(e.staged, e.committed) {
 		return
 	}
@@ -202,11 +205,11 @@ func (e *Engine) confirmable(r Request) error {
 		}
 		return nil
 	}
-	if e.overdue() && r.Kind != Rollback {
+	back := r.Kind == Rollback && (r.Revision == nil || *r.Revision == e.committedRevision)
+	if e.overdue() && !back {
 		return &Error{Kind: Precondition, Rule: "rollback-incomplete",
 			Message: fmt.Sprintf("the change of operation %s is on its way back, which is tried until it is done: agentctl status says what is left, agentctl rollback tries at once", e.window.journal.ID)}
 	}
-	back := r.Kind == Rollback && (r.Revision == nil || *r.Revision == e.committedRevision)
 	if r.Kind == Commit && netcfg.Equal(e.staged, e.running) || back {
 		return nil
 	}

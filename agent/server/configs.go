@@ -187,6 +187,7 @@ func (c *configService) GetStatus(ctx context.Context, _ *hostnicv1.GetStatusReq
 		CommittedRevision: sight.CommittedRevision, Uncommitted: sight.Uncommitted,
 		Waiting: waitingToProto(sight.Waiting), Version: c.server.Version,
 		Pending:     pendingToProto(sight.Pending, e.Clock()),
+		Incomplete:  incompleteToProto(sight.Incomplete, e.Clock()),
 		DriftPolicy: string(cmp.Or(e.DriftPolicy, engine.DriftReport)), LeftAlone: sight.LeftAlone,
 	}
 	for _, d := range sight.Drift {

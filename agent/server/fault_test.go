@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -93,7 +94,7 @@ func TestFault_D14(t *testing.T) {
 }
 
 // The same operation id: the same answer for the same request, a refusal for
-// another one.
+// another one. The agent may have been started again in between.
 func TestFault_D15(t *testing.T) {
 	h := newHost(t)
 	h.stage("host_nics: [{name: eth0, mtu: 1400}]")
@@ -110,13 +111,31 @@ func TestFault_D15(t *testing.T) {
 	if h.kernel.Writes() != writes {
 		t.Error("the kernel was touched again")
 	}
-	_, _, err = h.commit(options, "another reason")
-	wantCode(t, err, codes.InvalidArgument)
-	if info := infoOf(t, err); info.GetReason() != "operation-id-reused" {
-		t.Errorf("reason %s", info.GetReason())
+	stale := int64(0)
+	_, _, refused := h.apply(&hostnicv1.ApplyOptions{OperationId: "refused", StagedRevision: &stale})
+	wantCode(t, refused, codes.Aborted)
+	for range 2 {
+		_, _, err = h.commit(options, "another reason")
+		wantCode(t, err, codes.InvalidArgument)
+		if info := infoOf(t, err); info.GetReason() != "operation-id-reused" {
+			t.Errorf("reason %s", info.GetReason())
+		}
+		_, _, err = h.apply(options)
+		wantCode(t, err, codes.InvalidArgument)
+		h.restart()
+		again, _, err := h.commit(options, "why")
+		if err != nil || !proto.Equal(again, first) {
+			t.Errorf("after a restart: %v, %v, want %v", again, err, first)
+		}
+		_, _, err = h.apply(&hostnicv1.ApplyOptions{OperationId: "refused", StagedRevision: &stale})
+		wantCode(t, err, codes.Aborted)
+		if infoOf(t, err).GetReason() != infoOf(t, refused).GetReason() || err.Error() != refused.Error() {
+			t.Errorf("refused after a restart: %v, want %v", err, refused)
+		}
 	}
-	_, _, err = h.apply(options)
-	wantCode(t, err, codes.InvalidArgument)
+	if h.kernel.Writes() != writes {
+		t.Error("the kernel was touched after a restart")
+	}
 }
 
 // The client goes away in the middle: the operation goes on, and its outcome is
@@ -151,7 +170,7 @@ func TestFault_D18(t *testing.T) {
 	// A deadline is the same.
 	h.stage("host_nics: [{name: eth0, mtu: 1300}]")
 	entered, release = h.kernel.hold()
-	ctx, cancel := context.WithTimeout(h.ctx(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(h.ctx(), 2*time.Second)
 	defer cancel()
 	stream, err = h.config.Apply(ctx, &hostnicv1.ApplyRequest{Options: &hostnicv1.ApplyOptions{OperationId: "late"}})
 	<-entered

@@ -48,6 +48,9 @@ type host struct {
 	look func(context.Context) (state.Snapshot, error)
 	// stop ends the agent and waits for it.
 	stop func()
+	// start makes an agent on the same host and state.
+	start func()
+	died  chan struct{} // closed when the engine has ended
 }
 
 // gatedKernel is the fake kernel, with a gate before its door.
@@ -97,25 +100,36 @@ func newHost(t *testing.T, change ...func(*engine.Options, *Options)) *host {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	st, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
 	began := time.Now()
 	log := slog.New(slog.NewTextHandler(h.logTo(), nil))
-	eo := engine.Options{Kernel: h.kernel, Store: st, HostID: testHost, BootID: "this boot", Clock: func() time.Duration { return time.Since(began) }, Log: log, Limits: netcfg.Limits{MaxNics: 1024}}
-	so := Options{Look: h.lookNow, Counters: h.lookNow, Inventory: inventory.New(freshly{h, &atomic.Uint64{}}, h.known), Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
-	for _, c := range change {
-		c(&eo, &so)
+	h.start = func() {
+		t.Helper()
+		st, err := store.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eo := engine.Options{Kernel: h.kernel, Store: st, HostID: testHost, BootID: "this boot", Clock: func() time.Duration { return time.Since(began) }, Log: log, Limits: netcfg.Limits{MaxNics: 1024}}
+		so := Options{Look: h.lookNow, Counters: h.lookNow, Inventory: inventory.New(freshly{h, &atomic.Uint64{}}, h.known), Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
+		for _, c := range change {
+			c(&eo, &so)
+		}
+		h.engine = engine.New(eo)
+		so.Engine = h.engine
+		h.server = New(so)
+		h.serve(st)
+		h.conn = h.dial(nil)
+		h.nics, h.config, h.caps = hostnicv1.NewHostNicServiceClient(h.conn), hostnicv1.NewNetConfigServiceClient(h.conn), hostnicv1.NewCapabilitiesServiceClient(h.conn)
 	}
-	h.engine = engine.New(eo)
-	so.Engine = h.engine
-	h.server = New(so)
-	h.serve()
-	h.conn = h.dial(nil)
-	h.nics, h.config, h.caps = hostnicv1.NewHostNicServiceClient(h.conn), hostnicv1.NewNetConfigServiceClient(h.conn), hostnicv1.NewCapabilitiesServiceClient(h.conn)
+	h.start()
+	t.Cleanup(func() { h.stop() })
 	return h
+}
+
+func (h *host) restart() {
+	h.t.Helper()
+	_ = h.conn.Close()
+	h.stop()
+	h.start()
 }
 
 func (h *host) logTo() io.Writer {
@@ -155,8 +169,8 @@ func (h *host) lookNow(ctx context.Context) (state.Snapshot, error) {
 	return h.kernel.Snapshot(ctx)
 }
 
-// serve runs engine and server until the test ends.
-func (h *host) serve() {
+// serve runs engine and server until h.stop.
+func (h *host) serve(st *store.Store) {
 	h.t.Helper()
 	// Not t.TempDir, which strangers may not enter, and whose path may be too long.
 	dir, err := os.MkdirTemp("", "hostnic-")
@@ -174,7 +188,10 @@ func (h *host) serve() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup
+	died := make(chan struct{})
+	h.died = died
 	tasks.Go(func() {
+		defer close(died)
 		if err := h.engine.Run(ctx); err != nil {
 			h.t.Errorf("engine: %v", err)
 		}
@@ -184,11 +201,11 @@ func (h *host) serve() {
 			h.t.Errorf("server: %v", err)
 		}
 	})
-	h.stop = func() {
+	h.stop = sync.OnceFunc(func() {
 		cancel()
 		tasks.Wait()
-	}
-	h.t.Cleanup(h.stop)
+		_ = st.Close()
+	})
 	<-h.engine.Ready()
 }
 

@@ -12,8 +12,9 @@ import (
 )
 
 // health is the standard health service. The whole, and what only reads, serve
-// while the agent runs; NetConfigService does not while every change is refused or
-// the host has not been brought to its configuration yet.
+// while the agent runs; NetConfigService does not while every change is refused, a
+// change could not be taken back, or the host has not been brought to its configuration
+// yet.
 type health struct {
 	*grpchealth.Server
 	engine *engine.Engine
@@ -35,7 +36,7 @@ func (h *health) refresh() {
 	writes := healthpb.HealthCheckResponse_NOT_SERVING
 	select {
 	case <-h.engine.Ready():
-		if h.engine.View().ReadOnly == "" {
+		if h.engine.View().Writable() {
 			writes = healthpb.HealthCheckResponse_SERVING
 		}
 	default:

@@ -109,8 +109,12 @@ func (c *configService) run(ctx context.Context, o *hostnicv1.ApplyOptions, r en
 			now = engine.Operation{ID: r.ID, Kind: r.Kind, State: engine.Running}
 		}
 		// Steps are told before the outcome, although it may be there by now.
-		now.State = engine.Running
-		gone = send(&hostnicv1.OperationUpdate{Step: stepToProto(step), Operation: operationToProto(&now)})
+		now.State, now.Err = engine.Running, nil
+		update := &hostnicv1.OperationUpdate{Operation: operationToProto(&now)}
+		if step.Phase != engine.PhaseStarted { // of which the operation itself tells
+			update.Step = stepToProto(step)
+		}
+		gone = send(update)
 	})
 	c.server.health.refresh()
 	switch {

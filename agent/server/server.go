@@ -115,6 +115,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		case <-ready:
 			s.health.refresh()
 			ready = nil
+		case <-s.Engine.Turned():
+			s.health.refresh()
 		case err := <-served:
 			s.stop()
 			return fmt.Errorf("serve %s: %w", listener.Addr(), err)

@@ -31,6 +31,9 @@ func operationToProto(op *engine.Operation) *hostnicv1.Operation {
 	for _, p := range op.Probes {
 		out.Probes = append(out.Probes, &hostnicv1.Probe{Name: netcfg.Printable(p.Name), State: string(p.State), Detail: oneLineText(p.Detail)})
 	}
+	if op.RevertedBy != "" {
+		out.RevertedBy = &op.RevertedBy
+	}
 	if op.Err != nil {
 		out.Error = lines(op.Err)
 	}
@@ -52,6 +55,14 @@ func pendingToProto(p *engine.Pending, now time.Duration) *hostnicv1.Pending {
 		return nil
 	}
 	return &hostnicv1.Pending{OperationId: p.ID, Remaining: durationpb.New(max(0, p.Deadline-now))}
+}
+
+func incompleteToProto(i *engine.IncompleteRollback, now time.Duration) *hostnicv1.IncompleteRollback {
+	if i == nil {
+		return nil
+	}
+	return &hostnicv1.IncompleteRollback{OperationId: i.ID, Remaining: driftToProto(i.Remaining), Error: lines(i.Err),
+		Attempts: int32(min(i.Attempts, math.MaxInt32)), Next: durationpb.New(max(0, i.Next-now))}
 }
 
 func stepToProto(s engine.Step) *hostnicv1.Step {

@@ -139,7 +139,7 @@ func TestNicToProtoLosesNothing(t *testing.T) {
 
 func TestOperationToProtoLosesNothing(t *testing.T) {
 	op := engine.Operation{ID: "id", Kind: engine.Commit, State: engine.Incomplete, Author: "me", Started: time.Unix(1, 0), Duration: time.Second, Writes: 7,
-		Revision: 3, Window: time.Minute, Err: errors.New("first\nsecond \x1b"), Remaining: []plan.Drift{{Field: "f"}}, Waiting: []plan.Waiting{{Nic: "n"}},
+		Revision: 3, Window: time.Minute, RevertedBy: "another", Err: errors.New("first\nsecond \x1b"), Remaining: []plan.Drift{{Field: "f"}}, Waiting: []plan.Waiting{{Nic: "n"}},
 		Warnings: netcfg.Problems{{Path: "p"}}, Disrupted: []plan.Forecast{{Nic: "n"}}, Probes: []engine.Probe{{Name: "n", State: engine.ProbeFailed, Detail: "d"}},
 		Healed: []plan.Drift{{Field: "f"}}}
 	for i := range reflect.TypeOf(op).NumField() {
@@ -151,6 +151,11 @@ func TestOperationToProtoLosesNothing(t *testing.T) {
 	wantFilled(t, got.ProtoReflect(), nil)
 	if got.GetError() != "first\nsecond \\x1b" {
 		t.Errorf("error %q", got.GetError())
+	}
+	left := incompleteToProto(&engine.IncompleteRollback{ID: "id", Remaining: op.Remaining, Err: op.Err, Attempts: 3, Next: time.Hour}, time.Minute)
+	wantFilled(t, left.ProtoReflect(), nil)
+	if left.GetNext().AsDuration() != 59*time.Minute || left.GetError() != got.GetError() {
+		t.Errorf("%v", left)
 	}
 	if running := operationToProto(&engine.Operation{State: engine.Running}); running.GetDone() || running.Revision != nil {
 		t.Errorf("%v", running)

@@ -86,6 +86,59 @@ func TestFault_D16(t *testing.T) {
 	}
 	_, _, err := h.commit(&hostnicv1.ApplyOptions{RevertAfter: durationpb.New(time.Minute)}, "")
 	wantCode(t, err, codes.InvalidArgument)
+	h.confirmations()
+}
+
+// confirmations come from another client, and too late.
+func (h *host) confirmations() {
+	h.t.Helper()
+	other := hostnicv1.NewNetConfigServiceClient(h.dial(nil))
+	commit := func() (*hostnicv1.Operation, error) {
+		stream, err := other.Commit(h.ctx(), &hostnicv1.CommitRequest{})
+		op, _, err := follow(commitUpdates{stream}, err)
+		return op, err
+	}
+	h.stage("host_nics: [{name: eth0, mtu: 1400}]")
+	if _, _, err := h.apply(&hostnicv1.ApplyOptions{RevertAfter: durationpb.New(time.Minute)}); err != nil {
+		h.t.Fatal(err)
+	}
+	if op, err := commit(); err != nil || op.GetRevision() != 1 {
+		h.t.Errorf("confirmed by another client: %v, %v", op, err)
+	}
+	if op, err := commit(); err != nil || op.Revision != nil {
+		h.t.Errorf("confirmed twice, which stores nothing: %v, %v", op, err)
+	}
+	h.stage("host_nics: [{name: eth0, mtu: 1300}]")
+	if _, _, err := h.apply(&hostnicv1.ApplyOptions{OperationId: "lapses", RevertAfter: durationpb.New(time.Second)}); err != nil {
+		h.t.Fatal(err)
+	}
+	reverted := h.await(h.revertOf("lapses"))
+	if reverted.GetKind() != "revert" || reverted.GetState() != "done" {
+		h.t.Errorf("taken back by %v", reverted)
+	}
+	_, err := commit()
+	wantCode(h.t, err, codes.FailedPrecondition)
+	if info := infoOf(h.t, err); info.GetReason() != "window-lapsed" {
+		h.t.Errorf("reason %s", info.GetReason())
+	}
+}
+
+// revertOf is the operation that takes the change of another one back, once there is
+// one.
+func (h *host) revertOf(id string) string {
+	h.t.Helper()
+	for range 1000 {
+		resp, err := h.config.GetOperation(h.ctx(), &hostnicv1.GetOperationRequest{Id: id})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if by := resp.GetOperation().RevertedBy; by != nil {
+			return *by
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	h.t.Fatalf("nobody takes the change of %s back", id)
+	return ""
 }
 
 // Another change while one waits.

@@ -27,7 +27,7 @@ func (t Target) apply(ctx context.Context, k Kernel, p plan.Plan) error {
 			continue
 		}
 		all = append(all, err)
-		refused := opErrors(err)
+		refused := Refusals(err)
 		if !t.BestEffort || ctx.Err() != nil || len(refused) == 0 || slices.ContainsFunc(refused, func(e *plan.OpError) bool { return e.Kind == plan.Hung }) {
 			break
 		}

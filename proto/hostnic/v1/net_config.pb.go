@@ -2208,10 +2208,13 @@ func (x *Pending) GetRemaining() *durationpb.Duration {
 	return nil
 }
 
-// OperationUpdate is one message of a progress stream. The last one has done set.
+// OperationUpdate is one message of a progress stream. The first one tells that the
+// operation has begun and is sent before the kernel is touched: what follows may cut
+// the client off. The last one has done set. An operation from before the agent was
+// started again has the last one only.
 type OperationUpdate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A line of progress; absent in the last message.
+	// A line of progress; absent in the first and the last message.
 	Step *Step `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
 	// The operation as it stands.
 	Operation     *Operation `protobuf:"bytes,2,opt,name=operation,proto3" json:"operation,omitempty"`
@@ -2332,13 +2335,15 @@ func (x *Step) GetText() string {
 // Operation is an apply, a commit or a rollback.
 type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id that its client gave, or one that was made up.
+	// The id that its client gave, or one that was made up. The last 100 operations are
+	// remembered, also when the agent or the host is started again.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// apply, commit, rollback; revert: the way back when nobody has confirmed; or heal:
 	// drift put right, which begins by itself where the policy is heal.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// running; done; refused: nothing was touched; rolled-back: the host is as it
-	// was before; incomplete: it is not, see remaining.
+	// was before; incomplete: it is not, see remaining. One that was cut off because the
+	// agent was killed is rolled-back, or done when it had got so far.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Whether it has ended; false only while state is running.
 	Done bool `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
@@ -2366,6 +2371,9 @@ type Operation struct {
 	RevertAfter *durationpb.Duration `protobuf:"bytes,15,opt,name=revert_after,json=revertAfter,proto3" json:"revert_after,omitempty"`
 	// The probes that were made, and what came of them.
 	Probes []*Probe `protobuf:"bytes,16,rep,name=probes,proto3" json:"probes,omitempty"`
+	// The operation that takes the change back, or has: a revert or a rollback. Absent
+	// while there is none.
+	RevertedBy *string `protobuf:"bytes,17,opt,name=reverted_by,json=revertedBy,proto3,oneof" json:"reverted_by,omitempty"`
 	// What a heal has put right, as it was before, or has tried to: see remaining.
 	Healed        []*Drift `protobuf:"bytes,30,rep,name=healed,proto3" json:"healed,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2512,6 +2520,13 @@ func (x *Operation) GetProbes() []*Probe {
 		return x.Probes
 	}
 	return nil
+}
+
+func (x *Operation) GetRevertedBy() string {
+	if x != nil && x.RevertedBy != nil {
+		return *x.RevertedBy
+	}
+	return ""
 }
 
 func (x *Operation) GetHealed() []*Drift {
@@ -2977,6 +2992,8 @@ type GetStatusResponse struct {
 	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
 	// The change that waits to be confirmed; absent when none does.
 	Pending *Pending `protobuf:"bytes,10,opt,name=pending,proto3" json:"pending,omitempty"`
+	// The change that could not be taken back yet; absent when there is none.
+	Incomplete *IncompleteRollback `protobuf:"bytes,11,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
 	// What the agent does about drift: report (the default), or heal: it puts it right
 	// within about a second. A setting of the host, drift in agent.yaml.
 	DriftPolicy string `protobuf:"bytes,20,opt,name=drift_policy,json=driftPolicy,proto3" json:"drift_policy,omitempty"`
@@ -3087,6 +3104,13 @@ func (x *GetStatusResponse) GetPending() *Pending {
 	return nil
 }
 
+func (x *GetStatusResponse) GetIncomplete() *IncompleteRollback {
+	if x != nil {
+		return x.Incomplete
+	}
+	return nil
+}
+
 func (x *GetStatusResponse) GetDriftPolicy() string {
 	if x != nil {
 		return x.DriftPolicy
@@ -3097,6 +3121,90 @@ func (x *GetStatusResponse) GetDriftPolicy() string {
 func (x *GetStatusResponse) GetLeftAlone() []string {
 	if x != nil {
 		return x.LeftAlone
+	}
+	return nil
+}
+
+// IncompleteRollback is a change that could not be taken back. It is tried again, with
+// pauses of one second to one minute, until it is; meanwhile every change but a
+// rollback is refused, and NetConfigService is NOT_SERVING.
+type IncompleteRollback struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation that made the change.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// What is not as it was.
+	Remaining []*Drift `protobuf:"bytes,2,rep,name=remaining,proto3" json:"remaining,omitempty"`
+	// Why, in the kernel's own words where it was the kernel.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// How often it was tried so far.
+	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// The time until the next try.
+	Next          *durationpb.Duration `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncompleteRollback) Reset() {
+	*x = IncompleteRollback{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncompleteRollback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncompleteRollback) ProtoMessage() {}
+
+func (x *IncompleteRollback) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncompleteRollback.ProtoReflect.Descriptor instead.
+func (*IncompleteRollback) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *IncompleteRollback) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *IncompleteRollback) GetRemaining() []*Drift {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
+func (x *IncompleteRollback) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *IncompleteRollback) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *IncompleteRollback) GetNext() *durationpb.Duration {
+	if x != nil {
+		return x.Next
 	}
 	return nil
 }
@@ -3253,7 +3361,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04Step\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\x93\x05\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xc9\x05\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -3271,9 +3379,12 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\bwarnings\x18\r \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\x122\n" +
 	"\tdisrupted\x18\x0e \x03(\v2\x14.hostnic.v1.ForecastR\tdisrupted\x12<\n" +
 	"\frevert_after\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\vrevertAfter\x12)\n" +
-	"\x06probes\x18\x10 \x03(\v2\x11.hostnic.v1.ProbeR\x06probes\x12)\n" +
+	"\x06probes\x18\x10 \x03(\v2\x11.hostnic.v1.ProbeR\x06probes\x12$\n" +
+	"\vreverted_by\x18\x11 \x01(\tH\x01R\n" +
+	"revertedBy\x88\x01\x01\x12)\n" +
 	"\x06healed\x18\x1e \x03(\v2\x11.hostnic.v1.DriftR\x06healedB\v\n" +
-	"\t_revision\"I\n" +
+	"\t_revisionB\x0e\n" +
+	"\f_reverted_by\"I\n" +
 	"\x05Probe\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3295,7 +3406,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x18\n" +
 	"\acomment\x18\x04 \x01(\tR\acomment\"\x12\n" +
-	"\x10GetStatusRequest\"\xe8\x03\n" +
+	"\x10GetStatusRequest\"\xa8\x04\n" +
 	"\x11GetStatusResponse\x12'\n" +
 	"\x0fstaged_revision\x18\x01 \x01(\x03R\x0estagedRevision\x12%\n" +
 	"\x0estaged_changes\x18\x02 \x01(\bR\rstagedChanges\x12-\n" +
@@ -3307,10 +3418,19 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\bdegraded\x18\b \x03(\tR\bdegraded\x12\x18\n" +
 	"\aversion\x18\t \x01(\tR\aversion\x12-\n" +
 	"\apending\x18\n" +
-	" \x01(\v2\x13.hostnic.v1.PendingR\apending\x12!\n" +
+	" \x01(\v2\x13.hostnic.v1.PendingR\apending\x12>\n" +
+	"\n" +
+	"incomplete\x18\v \x01(\v2\x1e.hostnic.v1.IncompleteRollbackR\n" +
+	"incomplete\x12!\n" +
 	"\fdrift_policy\x18\x14 \x01(\tR\vdriftPolicy\x12\x1d\n" +
 	"\n" +
-	"left_alone\x18\x15 \x03(\tR\tleftAlone*\x7f\n" +
+	"left_alone\x18\x15 \x03(\tR\tleftAlone\"\xc9\x01\n" +
+	"\x12IncompleteRollback\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12/\n" +
+	"\tremaining\x18\x02 \x03(\v2\x11.hostnic.v1.DriftR\tremaining\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x1a\n" +
+	"\battempts\x18\x04 \x01(\x05R\battempts\x12-\n" +
+	"\x04next\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04next*\x7f\n" +
 	"\fConfigSource\x12\x1d\n" +
 	"\x19CONFIG_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONFIG_SOURCE_STAGED\x10\x01\x12\x19\n" +
@@ -3344,7 +3464,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -3394,24 +3514,25 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*Revision)(nil),               // 45: hostnic.v1.Revision
 	(*GetStatusRequest)(nil),       // 46: hostnic.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 47: hostnic.v1.GetStatusResponse
-	(*HostNic)(nil),                // 48: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 49: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 50: hostnic.v1.DocumentFormat
-	(*durationpb.Duration)(nil),    // 51: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 52: google.protobuf.Timestamp
-	(*Drift)(nil),                  // 53: hostnic.v1.Drift
+	(*IncompleteRollback)(nil),     // 48: hostnic.v1.IncompleteRollback
+	(*HostNic)(nil),                // 49: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 50: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 51: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 52: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 53: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 54: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	48, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	49, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	49, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	50, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	50, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	51, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	50, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	51, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
 	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
 	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
 	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
@@ -3424,12 +3545,12 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	11, // 19: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
 	19, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
 	17, // 21: hostnic.v1.Plan.rehearsal:type_name -> hostnic.v1.Rehearsal
-	51, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
+	52, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
 	18, // 23: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
 	18, // 24: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
 	16, // 25: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	51, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	51, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
+	52, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	52, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
 	18, // 28: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
 	25, // 29: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
 	35, // 30: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
@@ -3437,60 +3558,63 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	35, // 32: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
 	25, // 33: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
 	35, // 34: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	51, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	52, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
 	34, // 36: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	51, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	52, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
 	36, // 38: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
 	37, // 39: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	52, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	52, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	51, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	53, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	53, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	53, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	52, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	54, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
 	22, // 44: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
 	11, // 45: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
 	21, // 46: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	51, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	52, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
 	38, // 48: hostnic.v1.Operation.probes:type_name -> hostnic.v1.Probe
-	53, // 49: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
+	54, // 49: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
 	37, // 50: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
 	37, // 51: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
 	45, // 52: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	52, // 53: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	53, // 53: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
 	37, // 54: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	53, // 55: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	54, // 55: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
 	22, // 56: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
 	34, // 57: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	6,  // 58: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 59: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 60: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 61: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	23, // 62: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	26, // 63: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	28, // 64: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	30, // 65: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 66: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	39, // 67: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	41, // 68: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	43, // 69: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	46, // 70: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 71: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 72: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 73: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 74: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	24, // 75: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	27, // 76: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	29, // 77: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	31, // 78: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 79: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	40, // 80: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	42, // 81: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	44, // 82: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	47, // 83: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	71, // [71:84] is the sub-list for method output_type
-	58, // [58:71] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	48, // 58: hostnic.v1.GetStatusResponse.incomplete:type_name -> hostnic.v1.IncompleteRollback
+	54, // 59: hostnic.v1.IncompleteRollback.remaining:type_name -> hostnic.v1.Drift
+	52, // 60: hostnic.v1.IncompleteRollback.next:type_name -> google.protobuf.Duration
+	6,  // 61: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 62: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 63: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 64: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	23, // 65: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	26, // 66: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	28, // 67: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	30, // 68: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	32, // 69: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	39, // 70: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	41, // 71: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	43, // 72: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	46, // 73: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 74: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 75: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 76: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 77: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	24, // 78: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	27, // 79: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	29, // 80: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	31, // 81: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	33, // 82: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	40, // 83: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	42, // 84: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	44, // 85: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	47, // 86: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	74, // [74:87] is the sub-list for method output_type
+	61, // [61:74] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -3512,7 +3636,7 @@ func file_hostnic_v1_net_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   47,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

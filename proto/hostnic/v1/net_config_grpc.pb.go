@@ -78,7 +78,9 @@ type NetConfigServiceClient interface {
 	// ExtendDeadline moves the deadline of the change that waits to be confirmed.
 	// Errors: FAILED_PRECONDITION when none waits.
 	ExtendDeadline(ctx context.Context, in *ExtendDeadlineRequest, opts ...grpc.CallOption) (*ExtendDeadlineResponse, error)
-	// GetOperation returns an operation by the id that its client gave.
+	// GetOperation returns an operation by the id that its client gave, also one from
+	// before the agent was started again. Errors: NOT_FOUND when no such operation is
+	// remembered: it had not begun, or is not among the last 100.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
 	// ListOperations returns the operations that the agent remembers, newest first.
 	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
@@ -295,7 +297,9 @@ type NetConfigServiceServer interface {
 	// ExtendDeadline moves the deadline of the change that waits to be confirmed.
 	// Errors: FAILED_PRECONDITION when none waits.
 	ExtendDeadline(context.Context, *ExtendDeadlineRequest) (*ExtendDeadlineResponse, error)
-	// GetOperation returns an operation by the id that its client gave.
+	// GetOperation returns an operation by the id that its client gave, also one from
+	// before the agent was started again. Errors: NOT_FOUND when no such operation is
+	// remembered: it had not begun, or is not among the last 100.
 	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
 	// ListOperations returns the operations that the agent remembers, newest first.
 	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
