@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,19 +15,68 @@ import (
 
 type historyOptions struct {
 	*globals
+	operations bool
 }
 
 func newHistoryCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:     "history",
-		Short:   "The committed revisions, newest first",
-		Long:    `The committed revisions, newest first: when, who and why.` + exits(exitUnreachable),
+	o := historyOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "The committed revisions, newest first",
+		Long: `The committed revisions, newest first: when, who and why. With --operations the last
+100 operations and what became of them, also from before the agent or the host was
+started again.` + exits(exitUnreachable),
 		GroupID: groupLook,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runHistory(cmd.Context(), historyOptions{g}, cmd.OutOrStdout())
+			if o.operations {
+				return runOperations(cmd.Context(), o, cmd.OutOrStdout())
+			}
+			return runHistory(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
+	cmd.Flags().BoolVar(&o.operations, "operations", false, "the operations instead of the revisions")
+	return cmd
+}
+
+func runOperations(ctx context.Context, o historyOptions, out io.Writer) error {
+	c, err := o.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	answer, err := c.config().ListOperations(ctx, &hostnicv1.ListOperationsRequest{})
+	if err != nil {
+		return err
+	}
+	if o.machine() {
+		return o.printMessage(out, answer, "operations")
+	}
+	s := o.screen(out)
+	if len(answer.GetOperations()) == 0 {
+		s.println("there has been no operation yet")
+		return nil
+	}
+	var rows [][]string
+	for _, op := range answer.GetOperations() {
+		rows = append(rows, []string{localTime(op.GetStarted()), op.GetKind(), op.GetState(), op.GetAuthor(), op.GetId(), outcome(op)})
+	}
+	s.println(s.table([]string{"time", "kind", "state", "author", "operation", "outcome"}, rows))
+	return nil
+}
+
+// outcome is what became of an operation, in a few words.
+func outcome(op *hostnicv1.Operation) string {
+	first, _, _ := strings.Cut(op.GetError(), "\n")
+	switch {
+	case first != "":
+		return first
+	case op.Revision != nil:
+		return fmt.Sprintf("revision %d", op.GetRevision())
+	case op.GetRevertedBy() != "":
+		return "taken back by " + op.GetRevertedBy()
+	}
+	return ""
 }
 
 func runHistory(ctx context.Context, o historyOptions, out io.Writer) error {

@@ -133,9 +133,10 @@ func (c *connection) streamError(err error) *agentError {
 // pollEvery is how often an operation is asked for whose stream is lost.
 const pollEvery = 200 * time.Millisecond
 
-// await asks for the operation until it has ended. It gives up when nobody answers
-// for the length of the time limit; while the agent says running there is no limit,
-// as there is none for a stream.
+// await asks for the operation until it has ended. The agent remembers it when it is
+// started again in the middle, and says what it has made of it. await gives up when
+// nobody answers for the length of the time limit; while the agent says running there
+// is no limit, as there is none for a stream.
 func (c *connection) await(ctx context.Context, id string, lost *agentError) (*hostnicv1.Operation, error) {
 	lost.next = "see what became of it: agentctl status"
 	for answered := time.Now(); time.Since(answered) < c.timeout; {
@@ -147,7 +148,8 @@ func (c *connection) await(ctx context.Context, id string, lost *agentError) (*h
 		case err == nil:
 			answered = time.Now()
 		case errors.As(err, &failure) && failure.code == codes.NotFound:
-			lost.what += "; it does not know the operation, which had not begun or ended with the agent"
+			lost.what += "; it is there again and does not know the operation, of which nothing was done"
+			lost.next = "do it again"
 			return nil, lost
 		case errors.As(err, &failure) && failure.code != codes.Unavailable && failure.code != codes.DeadlineExceeded:
 			return nil, err

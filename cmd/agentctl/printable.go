@@ -129,6 +129,9 @@ func sanitizeMap(field protoreflect.FieldDescriptor, m protoreflect.Map) {
 func sanitized(field protoreflect.FieldDescriptor, v protoreflect.Value) protoreflect.Value {
 	switch field.Kind() {
 	case protoreflect.StringKind:
+		if field.Name() == "error" { // of an operation, which has a reason a line
+			return protoreflect.ValueOfString(spell(v.String(), "\n"))
+		}
 		return protoreflect.ValueOfString(printable(v.String()))
 	case protoreflect.MessageKind:
 		sanitizeMessage(v.Message())

@@ -25,8 +25,8 @@ func newStatusCommand(g *globals) *cobra.Command {
 committed, or staged but not applied, the last operation, drift (how the host differs
 from what is applied, since when, and what to do about it), and what is waited for.
 Whether drift is only reported or healed by itself is a setting of the host: drift in
-agent.yaml. The exit code is 5 while the last operation is one whose rollback is
-incomplete.` + exits(exitIncomplete, exitUnreachable),
+agent.yaml. The exit code is 5 while a change could not be taken back: what is left of
+it is listed, and the agent tries again until it is gone.` + exits(exitIncomplete, exitUnreachable),
 		GroupID: groupLook,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,7 +52,7 @@ func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
 	} else {
 		printStatus(o.screen(out), answer)
 	}
-	if op := answer.GetOperation(); op.GetState() == stateIncomplete && op.GetKind() != kindHeal {
+	if op := answer.GetOperation(); answer.GetIncomplete() != nil || op.GetState() == stateIncomplete && op.GetKind() != kindHeal {
 		return errUnresolved
 	}
 	return nil
@@ -68,8 +68,12 @@ func printStatus(s screen, status *hostnicv1.GetStatusResponse) {
 		entries = append(entries, property{"to confirm", fmt.Sprintf("within %s, or it goes back to what is committed: agentctl commit",
 			p.GetRemaining().AsDuration().Round(time.Second))})
 	}
+	left := status.GetIncomplete()
 	if op := status.GetOperation(); op != nil {
-		entries = append(entries, property{"last operation", operationWords(s, op)})
+		entries = append(entries, property{"last operation", operationWords(s, op, left == nil)})
+	}
+	if left != nil {
+		entries = append(entries, property{"incomplete", incompleteWords(s, left)})
 	}
 	add := func(name string, lines []string) {
 		if len(lines) > 0 {
@@ -111,7 +115,22 @@ func stagedWords(status *hostnicv1.GetStatusResponse) string {
 	return words + ", no changes"
 }
 
-func operationWords(s screen, op *hostnicv1.Operation) string {
+// incompleteWords is what is left of a change that could not be taken back.
+func incompleteWords(s screen, i *hostnicv1.IncompleteRollback) string {
+	lines := []string{s.paint(red, "the change of operation "+i.GetOperationId()+" could not be taken back"),
+		fmt.Sprintf("tried %d times so far, and again in %s; at once: agentctl rollback", i.GetAttempts(), i.GetNext().AsDuration().Round(time.Second))}
+	return strings.Join(append(lines, leftLines(i.GetRemaining())...), "\n")
+}
+
+func leftLines(remaining []*hostnicv1.Drift) []string {
+	lines := driftLines(remaining)
+	for i := range lines {
+		lines[i] = "left: " + lines[i]
+	}
+	return lines
+}
+
+func operationWords(s screen, op *hostnicv1.Operation, left bool) string {
 	state, with := op.GetState(), plain
 	switch state {
 	case stateRolledBack, stateRefused:
@@ -125,8 +144,11 @@ func operationWords(s screen, op *hostnicv1.Operation) string {
 		lines = append(lines, op.GetError())
 	}
 	lines = append(lines, healedWords(op)...)
-	for _, line := range driftLines(op.GetRemaining()) {
-		lines = append(lines, "left: "+line)
+	if by := op.GetRevertedBy(); by != "" {
+		lines = append(lines, "taken back by operation "+by)
+	}
+	if left {
+		lines = append(lines, leftLines(op.GetRemaining())...)
 	}
 	return strings.Join(lines, "\n")
 }
