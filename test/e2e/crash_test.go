@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
@@ -40,19 +43,22 @@ host_nics:
 // TestKilledAnywhere kills the real daemon before and after every file that it puts
 // in place, and after every single request to the kernel, while it commits changes
 // that create, rebuild and remove. After a restart the host is exactly as it was
-// before when the commit is not stored, and exactly as committed when it is: faults
-// A2, A3, A4 and A6.
+// before when the commit is not stored, and exactly as committed when it is, and the
+// agent says so of the operation: faults A2, A3, A4 and A6.
 func TestKilledAnywhere(t *testing.T) {
 	kills := 0
-	for _, c := range []struct{ name, from, to string }{
-		{"create", plain, bonded}, {"rebuild", bonded, rebuilt}, {"remove", bonded, plain},
+	for _, c := range []struct {
+		name, from, to string
+		toTheEnd       bool // also behind the point at which the commit is stored
+	}{
+		{"create", plain, bonded, true}, {"rebuild", bonded, rebuilt, false}, {"remove", bonded, plain, false},
 	} {
-		t.Run(c.name, func(t *testing.T) { kills += killEverywhere(t, c.from, c.to) })
+		t.Run(c.name, func(t *testing.T) { kills += killEverywhere(t, c.from, c.to, c.toTheEnd) })
 	}
 	t.Logf("%d kills", kills)
 }
 
-func killEverywhere(t *testing.T, from, to string) (kills int) {
+func killEverywhere(t *testing.T, from, to string, toTheEnd bool) (kills int) {
 	h := newHost(t, "eth0", "eth1", "eth2", "eth3")
 	h.ns.IP(t, "addr", "add", "198.18.3.1/24", "dev", "eth3") // somebody else's
 	h.start()
@@ -60,11 +66,12 @@ func killEverywhere(t *testing.T, from, to string) (kills int) {
 	h.run("commit")
 	old := h.look()
 	for at := 1; ; at++ {
+		revision, id := h.status().CommittedRevision, "killed-at-"+strconv.Itoa(at)
 		h.replace(to)
 		h.stop()
 		h.env = []string{"HOSTNIC_CRASH_AT=" + strconv.Itoa(at)}
 		h.launch(os.Getenv("HOSTNICD_CRASH"))
-		survived := h.commitOrDie()
+		survived := h.commitOrDie(id)
 		if survived {
 			h.stop()
 		} else {
@@ -74,7 +81,8 @@ func killEverywhere(t *testing.T, from, to string) (kills int) {
 		h.env = nil
 		cut := h.look()
 		h.start()
-		now, stored := h.look(), h.status().CommittedRevision > 1
+		now, stored := h.look(), h.status().CommittedRevision > revision
+		h.tells(id, stored, revision+1)
 		if !stored && now != old {
 			t.Fatalf("killed at point %d, not stored, and the host is not as before; cut off it was:\n%s\nit is:\n%s\nwant:\n%s", at, cut, now, old)
 		}
@@ -85,11 +93,55 @@ func killEverywhere(t *testing.T, from, to string) (kills int) {
 			if out, code := h.try("diff"); code != 0 {
 				t.Errorf("killed at point %d and stored, but there is something to do:\n%s", at, out)
 			}
-			return kills
 		}
-		if survived {
+		switch {
+		case survived && !stored:
 			t.Fatalf("the commit has ended at point %d and is not stored", at)
+		case survived, stored && !toTheEnd:
+			return kills
+		case stored:
+			h.replace(from)
+			h.run("commit")
+			if again := h.look(); again != old {
+				t.Fatalf("back where it came from the host is\n%s\nwant\n%s", again, old)
+			}
 		}
+	}
+}
+
+// tells wants the agent to tell what has become of a commit, and to tell it again to
+// whoever repeats the request.
+func (h *host) tells(id string, stored bool, revision int64) {
+	h.t.Helper()
+	api := h.api()
+	answer, err := api.GetOperation(h.t.Context(), &hostnicv1.GetOperationRequest{Id: id})
+	if status.Code(err) == codes.NotFound && !stored {
+		return // it had not begun to do anything
+	}
+	if err != nil {
+		h.t.Fatalf("%s: %v", id, err)
+	}
+	op, want := answer.GetOperation(), "rolled-back"
+	if stored {
+		want = "done"
+	}
+	if op.GetState() != want || stored && op.GetRevision() != revision || !stored && !strings.Contains(op.GetError(), "the agent was killed") {
+		h.t.Errorf("%s: %v, want it %s", id, op, want)
+	}
+	stream, err := api.Commit(h.t.Context(), &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var again *hostnicv1.Operation
+	for !again.GetDone() {
+		update, err := stream.Recv()
+		if err != nil {
+			h.t.Fatalf("%s again: %v", id, err)
+		}
+		again = update.GetUpdate().GetOperation()
+	}
+	if !proto.Equal(again, op) {
+		h.t.Errorf("%s again: %v, want %v", id, again, op)
 	}
 }
 
@@ -112,15 +164,11 @@ func (h *host) stop() {
 }
 
 // commitOrDie asks for a commit, and is false when the daemon has died of it.
-func (h *host) commitOrDie() bool {
+func (h *host) commitOrDie(id string) bool {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
 	defer cancel()
-	conn, err := grpc.NewClient("unix:"+h.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer conn.Close()
+	api := h.api()
 	// The daemon may die before it answers anybody.
 	ended := make(chan struct{})
 	go func() {
@@ -132,7 +180,7 @@ func (h *host) commitOrDie() bool {
 		}
 	}()
 	defer func() { cancel(); <-ended }()
-	stream, err := hostnicv1.NewNetConfigServiceClient(conn).Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{Probes: []string{"none"}}}, grpc.WaitForReady(true))
+	stream, err := api.Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id, Probes: []string{"none"}}}, grpc.WaitForReady(true))
 	for err == nil {
 		var answer *hostnicv1.CommitResponse
 		if answer, err = stream.Recv(); err == nil && answer.GetUpdate().GetOperation().GetDone() {

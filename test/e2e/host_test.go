@@ -16,8 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
+
 	"github.com/hostnic/hostnic/netcfg/kernel"
 	"github.com/hostnic/hostnic/netcfg/state"
+	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
 )
@@ -103,7 +108,7 @@ func (h *host) startProgram(program string) {
 	h.t.Helper()
 	h.launch(program)
 	// A staging waits for the daemon to be ready, and an empty one changes nothing.
-	h.eventually("the daemon is ready", 20*time.Second, func() bool {
+	h.eventually("the daemon is ready", time.Minute, func() bool {
 		out, code := h.try("stage", "-f", "/dev/null")
 		return code == 0 || !strings.Contains(out, "connect") && code != 6
 	})
@@ -163,6 +168,27 @@ func (h *host) stage(doc string) {
 		h.t.Fatal(err)
 	}
 	h.run("stage", "-f", file)
+}
+
+// api is the daemon's, whichever is running.
+func (h *host) api() hostnicv1.NetConfigServiceClient {
+	h.t.Helper()
+	conn, err := grpc.NewClient("unix:"+h.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = conn.Close() })
+	return hostnicv1.NewNetConfigServiceClient(conn)
+}
+
+// operations are what agentctl history --operations lists, newest first.
+func (h *host) operations() []*hostnicv1.Operation {
+	h.t.Helper()
+	var list hostnicv1.ListOperationsResponse
+	if err := protojson.Unmarshal([]byte(h.run("history", "--operations", "-o", "json")), &list); err != nil {
+		h.t.Fatal(err)
+	}
+	return list.GetOperations()
 }
 
 // status is what agentctl status says.

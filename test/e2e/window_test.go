@@ -61,6 +61,7 @@ func TestScenario_C09(t *testing.T) {
 	}
 	h.back(committed, deadline, applied)
 	h.eventually("the status is settled", 5*time.Second, func() bool { s := h.status(); return s.Pending == nil && !s.Uncommitted })
+	h.takenBack()
 	h.tooLate()
 }
 
@@ -101,6 +102,19 @@ func TestScenario_C11(t *testing.T) {
 	}
 }
 
+// takenBack wants the apply told as done, and as taken back by a revert that is.
+func (h *host) takenBack() {
+	h.t.Helper()
+	all := h.operations()
+	if len(all) < 2 {
+		h.t.Fatalf("operations: %v", all)
+	}
+	revert, apply := all[0], all[1]
+	if revert.GetKind() != "revert" || revert.GetState() != "done" || apply.GetKind() != "apply" || apply.GetState() != "done" || apply.GetRevertedBy() != revert.GetId() {
+		h.t.Errorf("operations: %v", all)
+	}
+}
+
 // The agent is killed in the window and started again: the rest of the time holds.
 func TestFault_A5(t *testing.T) {
 	h, committed := committedHost(t)
@@ -123,6 +137,7 @@ func TestFault_A8(t *testing.T) {
 	if s := h.status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
 	}
+	h.takenBack()
 	h.tooLate()
 }
 
@@ -139,5 +154,6 @@ func TestFault_A9(t *testing.T) {
 	if s := h.status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
 	}
+	h.takenBack()
 	h.tooLate()
 }

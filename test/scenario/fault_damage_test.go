@@ -68,7 +68,7 @@ func damaged(t *testing.T, how ...string) {
 	before := h.look()
 	h.stop()
 	whole := h.files()
-	same(t, "records", len(newest(whole)), 3)
+	same(t, "records", len(newest(whole)), 4)
 	for _, path := range newest(whole) {
 		for _, damage := range how {
 			h.putBack(whole)

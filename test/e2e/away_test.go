@@ -1,0 +1,99 @@
+//go:build kernel
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// many is a document with so many VLANs on eth1.
+func many(vlans int) string {
+	doc := "host_nics:\n- {name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}\n"
+	for id := 1; id <= vlans; id++ {
+		doc += fmt.Sprintf("- {name: eth1.%d, vlan: {id: %d}, base_interface: eth1, ip: {address: 10.%d.%d.1, netmask: '24'}}\n", id, id, id/250, id%250)
+	}
+	return doc
+}
+
+// applyHalfway begins an apply by agentctl and returns with the daemon stopped in the
+// middle of it.
+func (h *host) applyHalfway() (client *exec.Cmd, ended func() (out string, code int)) {
+	h.t.Helper()
+	var out bytes.Buffer
+	client = exec.Command(os.Getenv("AGENTCTL"), "--socket", h.socket(), "apply")
+	client.Stdout, client.Stderr = &out, &out
+	if err := client.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	devices := fmt.Sprintf("/proc/%d/net/dev", h.daemon.Process.Pid)
+	for end := time.Now().Add(time.Minute); ; {
+		list, err := os.ReadFile(devices)
+		if err != nil || time.Now().After(end) {
+			h.t.Fatalf("the apply does not begin: %v", err)
+		}
+		if bytes.Contains(list, []byte("eth1.")) {
+			break
+		}
+	}
+	if err := h.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
+		h.t.Fatal(err)
+	}
+	if now := strings.Count(h.look(), "/24"); now > lots {
+		h.t.Fatalf("the apply was not stopped in the middle: there are %d addresses", now)
+	}
+	return client, func() (string, int) {
+		_ = client.Wait()
+		return out.String(), client.ProcessState.ExitCode()
+	}
+}
+
+const lots = 300
+
+// The client is killed in the middle of a long apply: that goes on, and its result is
+// there when somebody asks.
+func TestFault_D18(t *testing.T) {
+	h := newHost(t, "eth0", "eth1")
+	h.start()
+	h.stage(many(lots))
+	client, ended := h.applyHalfway()
+	if err := client.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ended()
+	if err := h.daemon.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("the apply has ended", time.Minute, func() bool { all := h.operations(); return len(all) == 1 && all[0].GetDone() })
+	op := h.operations()[0]
+	if op.GetKind() != "apply" || op.GetState() != "done" || op.GetWrites() < lots {
+		t.Errorf("%v", op)
+	}
+	if n := strings.Count(h.look(), " vlan mtu "); n != lots {
+		t.Errorf("%d VLANs, want %d", n, lots)
+	}
+}
+
+// The daemon is killed in the middle of a long apply, and started again. The client that
+// was watching finds out by itself that nothing was applied.
+func TestClientSeesTheRestart(t *testing.T) {
+	h := newHost(t, "eth0", "eth1")
+	h.start()
+	before := h.look()
+	h.stage(many(lots))
+	_, ended := h.applyHalfway()
+	h.kill()
+	h.start()
+	if out, code := ended(); code != 4 || !strings.Contains(out, "the agent was killed in the middle of this operation") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	if now := h.look(); now != before {
+		t.Errorf("the host is\n%s\nwant\n%s", now, before)
+	}
+}
