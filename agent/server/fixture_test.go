@@ -35,7 +35,7 @@ const testHost = "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3"
 
 // host is an agent with a kernel in memory, behind a real socket.
 type host struct {
-	t      *testing.T
+	t      testing.TB
 	kernel *gatedKernel
 	engine *engine.Engine
 	server *Server
@@ -90,7 +90,7 @@ func (k *gatedKernel) hold() (entered <-chan struct{}, release func()) {
 }
 
 // newHost makes a host with eth0 to eth3.
-func newHost(t *testing.T, change ...func(*engine.Options, *Options)) *host {
+func newHost(t testing.TB, change ...func(*engine.Options, *Options)) *host {
 	t.Helper()
 	h := &host{t: t, kernel: &gatedKernel{Fake: kerneltest.NewFake()}}
 	for _, name := range []string{"eth0", "eth1", "eth2", "eth3"} {
