@@ -9,38 +9,43 @@ import (
 	"github.com/hostnic/hostnic/netcfg"
 )
 
-// jsonReader builds nodes from the tokens of encoding/json, because decoding into
-// values would lose repeated keys and the places.
+// jsonReader builds nodes from JSON, because decoding it into values would lose
+// repeated keys and the places. It finds its way through what is JSON, and gets
+// through anything else somehow: what is JSON encoding/json knows.
 type jsonReader struct {
 	*report
 	data   []byte
-	tokens *json.Decoder
+	at     int
 	cursor *cursor
 	values int
+	// names are the names of fields so far, as there are few and they repeat.
+	names map[string]string
 }
 
-// errReported stops a reader whose reason has been reported.
-var errReported = errors.New("already reported")
+// The ways in which reading ends early: the reason has been reported, or the
+// grammar will say it.
+var (
+	errReported = errors.New("already reported")
+	errNotJSON  = errors.New("it cannot be read")
+)
 
 func parseJSON(data []byte, r *report) node {
-	j := jsonReader{report: r, data: data, tokens: json.NewDecoder(bytes.NewReader(data)), cursor: newCursor(data)}
-	j.tokens.UseNumber()
+	j := jsonReader{report: r, data: data, cursor: newCursor(data), names: map[string]string{}}
 	n, err := j.value(0)
 	if errors.Is(err, errReported) {
 		return node{}
 	}
-	// The token reader is laxer than the grammar and says less about where it
-	// stopped, so the grammar has the last word. The depth is known to be harmless
-	// now, or the text to be wrong before it gets deep.
+	// The depth is known to be harmless now, or the text to be wrong before it gets
+	// deep.
+	if err == nil && json.Valid(data) {
+		return n
+	}
 	var whole json.RawMessage
 	if e := json.Unmarshal(data, &whole); e != nil {
 		err = e
 	}
-	if err != nil {
-		j.syntax(err)
-		return node{}
-	}
-	return n
+	j.syntax(err)
+	return node{}
 }
 
 func (j *jsonReader) syntax(err error) {
@@ -52,81 +57,151 @@ func (j *jsonReader) syntax(err error) {
 	j.refuse(p)
 }
 
-// next reads a token and says where it begins.
-func (j *jsonReader) next() (tok json.Token, line, column int, err error) {
-	start := int(j.tokens.InputOffset())
-	for start < len(j.data) && bytes.IndexByte([]byte(" \t\r\n,:"), j.data[start]) >= 0 {
-		start++
+// peek gives the first byte that is not blank, 0 at the end.
+func (j *jsonReader) peek() byte {
+	for ; j.at < len(j.data); j.at++ {
+		switch c := j.data[j.at]; c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return c
+		}
 	}
-	line, column = j.cursor.at(start)
-	tok, err = j.tokens.Token()
-	return tok, line, column, err
+	return 0
 }
 
-func (j *jsonReader) value(depth int) (node, error) {
-	tok, line, column, err := j.next()
-	if err != nil {
-		return node{}, err
+// skip takes the given byte, if it is the next.
+func (j *jsonReader) skip(c byte) bool {
+	if j.peek() != c {
+		return false
 	}
-	n := node{line: line, column: column}
+	j.at++
+	return true
+}
+
+func (j *jsonReader) value(depth int) (n node, err error) {
+	c := j.peek()
+	n.line, n.column = j.cursor.at(j.at)
 	if j.values++; j.values > maxValues {
-		j.refuse(tooManyValues(line))
+		j.refuse(tooManyValues(n.line))
 		return n, errReported
 	}
-	switch t := tok.(type) {
-	case nil:
-		n.kind = null
-	case string:
-		n.kind, n.text = text, t
-	case json.Number:
-		n.kind, n.text = number, t.String()
-	case bool:
-		n.kind, n.text = boolean, fmt.Sprint(t)
-	case json.Delim:
+	switch c {
+	case '{', '[':
 		if depth == MaxDepth {
-			j.refuse(tooDeep(line, column))
+			j.refuse(tooDeep(n.line, n.column))
 			return n, errReported
 		}
-		if t == '{' {
+		j.at++
+		if c == '{' {
 			return j.object(n, depth+1)
 		}
 		return j.list(n, depth+1)
+	case '"':
+		n.kind = text
+		n.text, err = j.quoted()
+	case 'n':
+		n.kind = null
+		j.word()
+	case 't', 'f':
+		n.kind, n.text = boolean, string(j.word())
+	default:
+		n.kind, n.text = number, string(j.word())
 	}
-	return n, nil
+	return n, err
+}
+
+// word takes what stands up to the next blank or delimiter.
+func (j *jsonReader) word() []byte {
+	start := j.at
+	for j.at < len(j.data) && bytes.IndexByte([]byte(" \t\r\n,:]}"), j.data[j.at]) < 0 {
+		j.at++
+	}
+	return j.data[start:j.at]
+}
+
+// quotes takes a text with its quotes, and says whether anything in it is escaped.
+func (j *jsonReader) quotes() (quoted []byte, escaped bool, err error) {
+	start := j.at
+	for j.at++; j.at < len(j.data); j.at++ {
+		switch j.data[j.at] {
+		case '"':
+			j.at++
+			return j.data[start:j.at], escaped, nil
+		case '\\':
+			escaped = true
+			j.at++
+		}
+	}
+	return nil, false, errNotJSON
+}
+
+func (j *jsonReader) quoted() (s string, err error) {
+	quoted, escaped, err := j.quotes()
+	switch {
+	case err != nil:
+		return "", err
+	case escaped:
+		err = json.Unmarshal(quoted, &s)
+		return s, err
+	}
+	return string(quoted[1 : len(quoted)-1]), nil
+}
+
+// name is quoted for the name of a field.
+func (j *jsonReader) name() (string, error) {
+	start := j.at
+	quoted, _, err := j.quotes()
+	if err != nil {
+		return "", err
+	}
+	if s, ok := j.names[string(quoted)]; ok {
+		return s, nil
+	}
+	j.at = start
+	s, err := j.quoted()
+	j.names[string(quoted)] = s
+	return s, err
 }
 
 func (j *jsonReader) object(n node, depth int) (node, error) {
 	n.kind = object
-	for j.tokens.More() {
-		tok, line, column, err := j.next()
-		if err != nil {
+	for more := j.peek() != '}'; more; more = j.skip(',') {
+		if j.peek() != '"' {
+			return n, errNotJSON
+		}
+		f := field{}
+		f.line, f.column = j.cursor.at(j.at)
+		var err error
+		if f.name, err = j.name(); err != nil {
 			return n, err
 		}
-		name, ok := tok.(string)
-		if !ok {
-			return n, errors.New("the name of a field must stand in quotes")
+		if !j.skip(':') {
+			return n, errNotJSON
 		}
-		v, err := j.value(depth)
-		if err != nil {
+		if f.value, err = j.value(depth); err != nil {
 			return n, err
 		}
-		n.fields = append(n.fields, field{name: name, line: line, column: column, value: v})
+		n.fields = append(n.fields, f)
 	}
-	_, err := j.tokens.Token()
-	return n, err
+	if !j.skip('}') {
+		return n, errNotJSON
+	}
+	return n, nil
 }
 
 func (j *jsonReader) list(n node, depth int) (node, error) {
 	n.kind = list
-	for j.tokens.More() {
+	for more := j.peek() != ']'; more; more = j.skip(',') {
 		v, err := j.value(depth)
 		if err != nil {
 			return n, err
 		}
 		n.items = append(n.items, v)
 	}
-	_, err := j.tokens.Token()
-	return n, err
+	if !j.skip(']') {
+		return n, errNotJSON
+	}
+	return n, nil
 }
 
 func tooDeep(line, column int) netcfg.Problem {
