@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hostnic/hostnic/netcfg"
 )
@@ -291,12 +292,19 @@ type schema struct {
 	index map[string]int
 }
 
-func schemaOf(t reflect.Type) schema {
-	s := schema{index: make(map[string]int, t.NumField())}
+// schemas are those of the types seen so far; each is told by its type alone.
+var schemas sync.Map
+
+func schemaOf(t reflect.Type) *schema {
+	if s, ok := schemas.Load(t); ok {
+		return s.(*schema)
+	}
+	s := &schema{index: make(map[string]int, t.NumField())}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		s.names = append(s.names, name)
 		s.index[name] = i
 	}
+	schemas.Store(t, s)
 	return s
 }
