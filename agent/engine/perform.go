@@ -119,7 +119,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	probes := e.probing(t, op)
 	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Progress: e.progress(t, "applying")}
 	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
-		t.step("planning", "%d operations", len(p.Ops()))
+		t.step("planning", "%d operations", p.Len())
 		if err := e.watchPaths(t.request, before, p); err != nil {
 			return err
 		}

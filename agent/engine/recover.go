@@ -249,7 +249,7 @@ func (e *Engine) atStart(s start, t *tracked, op *Operation, rep converge.Report
 	if e.window == nil {
 		e.degrade(e.closeWindow())
 	}
-	e.Log.Info("the host is as configured", "operations", len(rep.Plan.Ops()), "waiting", len(e.waiting))
+	e.Log.Info("the host is as configured", "operations", rep.Plan.Len(), "waiting", len(e.waiting))
 }
 
 // arrive is the way to where the host ought to be at start. A window that goes on is

@@ -32,11 +32,20 @@ type Forecast struct {
 
 // Ops are all operations in order.
 func (p Plan) Ops() []Op {
-	var out []Op
+	out := make([]Op, 0, p.Len())
 	for _, ph := range p.Phases {
 		out = append(out, ph.Ops...)
 	}
 	return out
+}
+
+// Len is the number of operations.
+func (p Plan) Len() int {
+	n := 0
+	for _, ph := range p.Phases {
+		n += len(ph.Ops)
+	}
+	return n
 }
 
 // Empty is true of a plan that does nothing.
