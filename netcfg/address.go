@@ -24,21 +24,26 @@ func ParseMAC(s string) (net.HardwareAddr, error) {
 // ParseNetmask reads an IPv4 netmask, dotted or as a prefix length 0 to 32, and
 // gives the prefix length.
 func ParseNetmask(s string) (int, error) {
-	if n, err := strconv.Atoi(s); err == nil {
-		if n < 0 || n > 32 || strconv.Itoa(n) != s {
-			return 0, errors.New("a prefix length is 0 to 32")
-		}
-		return n, nil
-	}
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is4() {
-		return 0, errors.New("want a dotted mask such as 255.255.255.0, or a prefix length such as 24")
+		return prefixLength(s)
 	}
 	b := a.As4()
 	m := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 	n := bits.LeadingZeros32(^m)
 	if m<<n != 0 {
 		return 0, errors.New("the ones of a netmask must stand together at its left")
+	}
+	return n, nil
+}
+
+func prefixLength(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil:
+		return 0, errors.New("want a dotted mask such as 255.255.255.0, or a prefix length such as 24")
+	case n < 0 || n > 32 || strconv.Itoa(n) != s:
+		return 0, errors.New("a prefix length is 0 to 32")
 	}
 	return n, nil
 }
@@ -100,18 +105,21 @@ func (n *HostNic) Addresses() []netip.Prefix {
 // out.
 func (n *HostNic) Gateways() []netip.Addr {
 	var out []netip.Addr
-	if n.IP != nil {
+	if n.IP != nil && n.IP.Gateway != "" {
 		if a, err := netip.ParseAddr(n.IP.Gateway); err == nil && a.Is4() {
 			out = append(out, a)
 		}
 	}
-	if n.IPv6 != nil {
+	if n.IPv6 != nil && n.IPv6.Gateway != "" {
 		if a, err := netip.ParseAddr(n.IPv6.Gateway); err == nil && a.Is6() {
 			out = append(out, a)
 		}
 	}
 	return out
 }
+
+// IDLength is the length of what NicID gives. No name of a link is as long.
+const IDLength = 36
 
 // NicID is the stable id of a NIC: a name-based UUID (RFC 9562 §5.5) within the
 // host's own. The key is "mac:" with the permanent MAC, "bus:" with the bus path,

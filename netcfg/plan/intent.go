@@ -159,25 +159,30 @@ type Identity struct{ PermMAC, BusPath string }
 
 // Union is what either side owns.
 func (o Owned) Union(p Owned) Owned {
-	u := Owned{Links: map[string]netcfg.Kind{}, Addresses: map[string][]netip.Prefix{}}
-	for _, side := range []Owned{o, p} {
-		for name, kind := range side.Links {
-			u.Links[name] = kind
-		}
-		for name, list := range side.Addresses {
-			for _, a := range list {
-				if !slices.Contains(u.Addresses[name], a) {
-					u.Addresses[name] = append(u.Addresses[name], a)
-				}
-			}
-		}
-		for _, r := range side.Routes {
-			if !slices.Contains(u.Routes, r) {
-				u.Routes = append(u.Routes, r)
-			}
-		}
+	u := Owned{Links: union(o.Links, p.Links), Addresses: union(p.Addresses, o.Addresses), Routes: merge(o.Routes, p.Routes)}
+	for name, list := range p.Addresses { // behind those of o
+		u.Addresses[name] = merge(u.Addresses[name], list)
 	}
 	return u
+}
+
+// union has the entries of both, and those of b where both have one.
+func union[V any](a, b map[string]V) map[string]V {
+	u := make(map[string]V, max(len(a), len(b)))
+	maps.Copy(u, a)
+	maps.Copy(u, b)
+	return u
+}
+
+// merge is a list with what only the other one has behind it. Neither is changed.
+func merge[T comparable](list, more []T) []T {
+	list = slices.Clip(list)
+	for _, x := range more {
+		if !slices.Contains(list, x) {
+			list = append(list, x)
+		}
+	}
+	return list
 }
 
 // of is what is owned on one link.

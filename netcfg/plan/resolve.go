@@ -169,11 +169,19 @@ func (r *resolver) collect() {
 	for i := range r.Config.HostNics {
 		r.nics = append(r.nics, &r.Config.HostNics[i])
 	}
-	slices.SortStableFunc(r.nics, func(a, b *netcfg.HostNic) int { return kindRank[a.Kind()] - kindRank[b.Kind()] })
+	slices.SortStableFunc(r.nics, func(a, b *netcfg.HostNic) int { return kindRank(a.Kind()) - kindRank(b.Kind()) })
 }
 
 // kindRank is the order of dependency: what stands on something comes after it.
-var kindRank = map[netcfg.Kind]int{netcfg.KindNIC: 0, netcfg.KindBond: 1, netcfg.KindVLAN: 2}
+func kindRank(k netcfg.Kind) int {
+	switch k {
+	case netcfg.KindVLAN:
+		return 2
+	case netcfg.KindBond:
+		return 1
+	}
+	return 0
+}
 
 // findLinks finds or chooses the link behind each name.
 func (r *resolver) findLinks() {
@@ -361,7 +369,7 @@ func (r *resolver) finish() Intent {
 		}
 	}
 	gatewaysLast(r.out.Routes, func(route Route) state.Route { return route.Route })
-	slices.SortStableFunc(r.out.Links, func(a, b Link) int { return kindRank[a.Kind] - kindRank[b.Kind] })
+	slices.SortStableFunc(r.out.Links, func(a, b Link) int { return kindRank(a.Kind) - kindRank(b.Kind) })
 	replaced := map[int]bool{}
 	for _, w := range r.want {
 		if w.Replaces != 0 {

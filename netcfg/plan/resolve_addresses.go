@@ -217,7 +217,7 @@ func (r *resolver) restore() {
 }
 
 func rankOf(b Baseline) string {
-	return fmt.Sprintf("%d%s", kindRank[kindOf(b.Link.Kind)], b.Link.Name)
+	return fmt.Sprintf("%d%s", kindRank(kindOf(b.Link.Kind)), b.Link.Name)
 }
 
 func kindOf(kernel string) netcfg.Kind {
