@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -291,8 +292,23 @@ func (e *Engine) call(ctx context.Context, f func()) error {
 	return nil
 }
 
-// names turns ids and names into names, as the host has them now.
+// names turns ids and names into names, as the host has them now. Most documents
+// have names only, so that the ids are worked out for the first that may be one.
 func (e *Engine) names(s state.Snapshot) netcfg.Names {
+	ids := sync.OnceValue(func() map[string]string { return e.ids(s) })
+	return func(ref string) string {
+		if len(ref) != netcfg.IDLength {
+			return ref
+		}
+		if name, ok := ids()[ref]; ok {
+			return name
+		}
+		return ref
+	}
+}
+
+// ids are the names of links by their ids.
+func (e *Engine) ids(s state.Snapshot) map[string]string {
 	ids := map[string]string{}
 	for i := range s.Links {
 		ids[e.NicID(&s.Links[i])] = s.Links[i].Name
@@ -305,12 +321,7 @@ func (e *Engine) names(s state.Snapshot) netcfg.Names {
 			}
 		}
 	}
-	return func(ref string) string {
-		if name, ok := ids[ref]; ok {
-			return name
-		}
-		return ref
-	}
+	return ids
 }
 
 // NicID is the stable id of a link: hardware is known by its permanent MAC or its
