@@ -120,8 +120,9 @@ func (e *events) membership(option int) error {
 }
 
 // calmAfter is how long after an Apply its echoes are left alone: whoever acts looks
-// by itself, and what it waits for comes first.
-const calmAfter = 50 * time.Millisecond
+// by itself, and what it waits for comes first. To look again at 1,000 links and to
+// store what was done takes a good part of it.
+const calmAfter = 250 * time.Millisecond
 
 // calm waits while this process acts. What the kernel announces meanwhile stays in
 // the socket, or becomes one nudge that is Lost.
@@ -130,7 +131,7 @@ func (k *Kernel) calm(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(calmAfter / 5):
+		case <-time.After(calmAfter / 10):
 		}
 	}
 }
