@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,14 +56,15 @@ func (e *NewerError) Error() string {
 	return fmt.Sprintf("the state was written by a newer version of the agent (format %d, this one knows %d): run that version, nothing is changed", e.Format, format)
 }
 
-func encode(generation uint64, v any) ([]byte, error) {
-	payload, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+// encode makes the header and the payload of a record.
+func encode(generation uint64, v any) (head, payload []byte, err error) {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		return nil, nil, err
 	}
-	payload = append(payload, '\n')
-	head := fmt.Sprintf("%s %d %d %d %s\n", magic, format, generation, len(payload), checksum(generation, payload))
-	return append([]byte(head), payload...), nil
+	payload = b.Bytes()
+	head = fmt.Appendf(nil, "%s %d %d %d %s\n", magic, format, generation, len(payload), checksum(generation, payload))
+	return head, payload, nil
 }
 
 // checksum finds what a disk does to a file. It does not keep out who may write to

@@ -134,11 +134,11 @@ func (s *Store) Put(name string, v any) error {
 		last = s.newest(name)
 	}
 	next := place{1 - last.slot, last.generation + 1}
-	data, err := encode(next.generation, v)
+	head, payload, err := encode(next.generation, v)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	if err := s.write(slotNames(name)[next.slot], data); err != nil {
+	if err := s.write(slotNames(name)[next.slot], head, payload); err != nil {
 		delete(s.last, name) // nobody knows what is there
 		return err
 	}
@@ -222,7 +222,7 @@ func (s *Store) read(name string) record {
 // write puts a whole file in place, or leaves what was there. A failed sync means
 // not written: the kernel may have dropped the pages, and asking again would lie
 // (fsync(2), NOTES).
-func (s *Store) write(name string, data []byte) error {
+func (s *Store) write(name string, head, payload []byte) error {
 	if s.Trace != nil {
 		s.Trace("before " + name)
 		defer s.Trace("after " + name)
@@ -233,7 +233,10 @@ func (s *Store) write(name string, data []byte) error {
 		return fmt.Errorf("store %s: %w", name, err)
 	}
 	defer os.Remove(tmp.Name()) //nolint:errcheck // gone when the rename succeeded
-	_, err = tmp.Write(data)
+	_, err = tmp.Write(head)
+	if err == nil {
+		_, err = tmp.Write(payload)
+	}
 	if err == nil {
 		err = tmp.Sync()
 	}
@@ -271,11 +274,11 @@ func revisionName(n int64) string { return filepath.Join(revisionsDir, fmt.Sprin
 // PutRevision stores v as the numbered revision, which must be new. Older
 // revisions are never written to again, so each is a generation of its own.
 func (s *Store) PutRevision(n int64, v any) error {
-	data, err := encode(uint64(n), v)
+	head, payload, err := encode(uint64(n), v)
 	if err != nil {
 		return fmt.Errorf("encode revision %d: %w", n, err)
 	}
-	if err := s.write(revisionName(n), data); err != nil {
+	if err := s.write(revisionName(n), head, payload); err != nil {
 		// It must not turn up after its commit has been refused.
 		return errors.Join(err, s.DropRevision(n))
 	}
