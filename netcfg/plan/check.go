@@ -14,25 +14,18 @@ import (
 // nothing of Build, so that a planner that is blind to something does not also
 // declare it done. Drift found by Check is what a converge has to mend.
 func Check(in Intent, s state.Snapshot) []Drift {
-	c := &checker{snapshot: s, byIndex: map[int]*state.Link{}, byName: map[string]*state.Link{},
-		addrs: map[int][]state.Address{}, routes: map[int][]state.Route{}}
+	c := &checker{snapshot: s, byIndex: make(map[int]*state.Link, len(s.Links)), byName: make(map[string]*state.Link, len(s.Links)),
+		addrs: addressesByLink(s.Addresses), routes: routesByLink(s.Routes), names: make(map[int]string, len(in.Links))}
 	for i := range s.Links {
 		c.byIndex[s.Links[i].Index], c.byName[s.Links[i].Name] = &s.Links[i], &s.Links[i]
-	}
-	for _, a := range s.Addresses {
-		c.addrs[a.Link] = append(c.addrs[a.Link], a)
-	}
-	for _, r := range s.Routes {
-		c.routes[r.Link] = append(c.routes[r.Link], r)
 	}
 	c.away = map[string][]string{}
 	for _, a := range in.Away {
 		c.away[a.Bond] = append(c.away[a.Bond], a.Nic)
 		c.taken(a)
 	}
-	c.names = map[int]string{}
-	for _, l := range in.Links {
-		c.names[l.Index] = l.KernelName
+	for i := range in.Links {
+		c.names[in.Links[i].Index] = in.Links[i].KernelName
 	}
 	for i := range in.Links {
 		c.link(&in.Links[i])

@@ -290,8 +290,9 @@ func contains(list []state.Address, a state.Address) bool {
 
 // owned is what the intent puts there.
 func (i *Intent) owned() Owned {
-	o := Owned{Links: map[string]netcfg.Kind{}, Addresses: map[string][]netip.Prefix{}}
-	for _, l := range i.Links {
+	o := Owned{Links: make(map[string]netcfg.Kind, len(i.Links)), Addresses: make(map[string][]netip.Prefix, len(i.Links))}
+	for j := range i.Links {
+		l := &i.Links[j]
 		if l.Restored {
 			continue
 		}

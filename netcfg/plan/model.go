@@ -40,27 +40,51 @@ type model struct {
 }
 
 func newModel(s state.Snapshot) *model {
-	m := &model{links: make(map[int]*state.Link, len(s.Links)), children: map[int][]int{}, orphaned: map[int]bool{}, slaves: map[int][]int{},
-		addrs: map[int][]state.Address{}, routes: map[int][]state.Route{}, formerMTU: map[int]int{}}
-	for _, l := range s.Links {
+	// Clones, as the operations write into what they change.
+	links, addresses, routes := slices.Clone(s.Links), slices.Clone(s.Addresses), slices.Clone(s.Routes)
+	m := &model{links: make(map[int]*state.Link, len(links)), children: map[int][]int{}, orphaned: map[int]bool{}, slaves: map[int][]int{},
+		addrs: addressesByLink(addresses), routes: routesByLink(routes), formerMTU: map[int]int{}}
+	for i := range links {
+		l := &links[i]
+		if l.Bond != nil {
+			b := *l.Bond
+			b.Options = maps.Clone(b.Options)
+			l.Bond = &b
+		}
 		m.put(l)
-	}
-	for _, a := range s.Addresses {
-		m.addrs[a.Link] = append(m.addrs[a.Link], a)
-	}
-	for _, r := range s.Routes {
-		m.routes[r.Link] = append(m.routes[r.Link], r)
 	}
 	return m
 }
 
-func (m *model) put(l state.Link) {
-	if l.Bond != nil {
-		b := *l.Bond
-		b.Options = maps.Clone(b.Options)
-		l.Bond = &b
+func addressesByLink(list []state.Address) map[int][]state.Address {
+	return byLink(list, func(a *state.Address) int { return a.Link })
+}
+
+func routesByLink(list []state.Route) map[int][]state.Route {
+	return byLink(list, func(r *state.Route) int { return r.Link })
+}
+
+// byLink takes a list apart by link, each part in its order. Parts that stood
+// together stay in their place in memory, with no room to grow.
+func byLink[T any](list []T, link func(*T) int) map[int][]T {
+	out := make(map[int][]T, len(list))
+	for i := 0; i < len(list); {
+		index, end := link(&list[i]), i+1
+		for end < len(list) && link(&list[end]) == index {
+			end++
+		}
+		if part := list[i:end:end]; out[index] == nil {
+			out[index] = part
+		} else {
+			out[index] = append(out[index], part...)
+		}
+		i = end
 	}
-	m.links[l.Index] = &l
+	return out
+}
+
+func (m *model) put(l *state.Link) {
+	m.links[l.Index] = l
 	if l.Parent != 0 {
 		m.children[l.Parent] = append(m.children[l.Parent], l.Index)
 	}
@@ -153,7 +177,7 @@ func (m *model) add(op Op) {
 		}
 		m.options(&l, op.Options)
 	}
-	m.put(l)
+	m.put(&l)
 }
 
 // set follows the kernel's order within one request: bond options first

@@ -78,10 +78,12 @@ type resolver struct {
 }
 
 func newResolver(in Input) *resolver {
+	links, nics := len(in.Snapshot.Links), len(in.Config.HostNics)
 	r := &resolver{Input: in, next: indexBase,
-		byName: map[string]*state.Link{}, children: map[int][]*state.Link{}, slaves: map[int][]*state.Link{},
-		addrs: map[int][]state.Address{}, routes: map[int][]state.Route{},
-		byConfig: map[string]*netcfg.HostNic{}, want: map[string]*Link{}, names: map[int]string{}, masterOf: map[string]string{}, doomed: map[int]bool{}}
+		byName: make(map[string]*state.Link, links), children: map[int][]*state.Link{}, slaves: map[int][]*state.Link{},
+		addrs: addressesByLink(in.Snapshot.Addresses), routes: routesByLink(in.Snapshot.Routes),
+		byConfig: make(map[string]*netcfg.HostNic, nics), want: make(map[string]*Link, nics), names: make(map[int]string, min(links, nics)),
+		masterOf: map[string]string{}, doomed: map[int]bool{}}
 	for i := range in.Snapshot.Links {
 		l := &in.Snapshot.Links[i]
 		r.byName[l.Name] = l
@@ -93,19 +95,7 @@ func newResolver(in Input) *resolver {
 		}
 		r.next = max(r.next, l.Index+1)
 	}
-	for _, a := range in.Snapshot.Addresses {
-		r.addrs[a.Link] = append(r.addrs[a.Link], a)
-	}
-	for _, route := range in.Snapshot.Routes {
-		r.routes[route.Link] = append(r.routes[route.Link], route)
-	}
-	r.out.Memory = Memory{Owned: in.Memory.Owned, Baseline: map[string]Baseline{}, Identity: map[string]Identity{}}
-	for name, b := range in.Memory.Baseline {
-		r.out.Memory.Baseline[name] = b
-	}
-	for name, id := range in.Memory.Identity {
-		r.out.Memory.Identity[name] = id
-	}
+	r.out.Memory = Memory{Owned: in.Memory.Owned, Baseline: union(in.Memory.Baseline, nil), Identity: union(in.Memory.Identity, nil)}
 	return r
 }
 
@@ -363,6 +353,7 @@ func (r *resolver) gone() {
 
 // finish sorts what was found into the Intent.
 func (r *resolver) finish() Intent {
+	r.out.Links = make([]Link, 0, len(r.nics))
 	for _, n := range r.nics {
 		if w := r.want[n.Name]; w != nil {
 			r.out.Links = append(r.out.Links, *w)

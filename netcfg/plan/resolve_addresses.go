@@ -265,7 +265,7 @@ func (r *resolver) restoreLink(name string, b Baseline, l *state.Link) {
 // goneAddressing lists what the agent has put onto links that stay and that is not
 // wanted any more. What goes by itself, with its link, is not listed.
 func (r *resolver) goneAddressing() {
-	byIndex := map[int]*Link{}
+	byIndex := make(map[int]*Link, len(r.want))
 	for _, w := range r.want {
 		byIndex[w.Index] = w
 	}

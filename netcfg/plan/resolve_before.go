@@ -15,17 +15,11 @@ func (r *resolver) before() {
 	if r.Before == nil {
 		return
 	}
-	byIndex := map[int]*Link{}
+	byIndex := make(map[int]*Link, len(r.want))
 	for _, w := range r.want {
 		byIndex[w.Index] = w
 	}
-	addrs, routes := map[int][]state.Address{}, map[int][]state.Route{}
-	for _, a := range r.Before.Addresses {
-		addrs[a.Link] = append(addrs[a.Link], a)
-	}
-	for _, route := range r.Before.Routes {
-		routes[route.Link] = append(routes[route.Link], route)
-	}
+	addrs, routes := addressesByLink(r.Before.Addresses), routesByLink(r.Before.Routes)
 	for i := range r.Before.Links {
 		was := &r.Before.Links[i]
 		now := r.byName[was.Name]
