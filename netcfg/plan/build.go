@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
@@ -58,8 +60,14 @@ func (p Plan) Empty() bool { return len(p.Phases) == 0 }
 // else owns on links that stay is kept or put back as it was.
 func Build(in Intent, s state.Snapshot) Plan {
 	b := &builder{in: in, before: s, now: newModel(s), touched: map[int]bounce{}, left: map[int]bool{}}
-	for _, l := range in.Links {
-		b.left[l.Index] = in.Left[l.Name]
+	for i := range in.Links {
+		l := &in.Links[i]
+		if in.Left[l.Name] {
+			b.left[l.Index] = true
+		}
+		if l.New {
+			b.fresh++
+		}
 	}
 	b.keep()
 	for _, phase := range []struct {
@@ -100,6 +108,8 @@ type builder struct {
 
 	keptAddrs  []state.Address
 	keptRoutes []state.Route
+	// fresh is how many links are made.
+	fresh int
 	// touched are links whose traffic is interrupted, by index.
 	touched map[int]bounce
 	// left are links of the intent that stay as they are, by index.
@@ -110,6 +120,9 @@ type bounce struct {
 	class  Disruption
 	reason string
 }
+
+// room is made for operations, so many on each link that is made.
+func (b *builder) room(each int) { b.ops = slices.Grow(b.ops, each*b.fresh) }
 
 // do adds an operation and lets it take effect on what later phases see.
 func (b *builder) do(op Op) {

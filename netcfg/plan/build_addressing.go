@@ -176,6 +176,7 @@ func outOfOrder(have, want []state.Address) []state.Address {
 }
 
 func (b *builder) addressesIn() {
+	b.room(1)
 	for _, l := range b.in.Links {
 		for _, a := range l.Addresses {
 			why := ""

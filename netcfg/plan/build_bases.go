@@ -73,6 +73,7 @@ func (b *builder) basesUp() {
 // vlans makes new VLANs complete, and changes old ones. What was clamped by a
 // smaller parent is raised here again.
 func (b *builder) vlans() {
+	b.room(2)
 	for _, l := range b.in.Links {
 		if !isVLAN(l) {
 			continue
@@ -116,6 +117,7 @@ func (b *builder) newVLAN(l Link) {
 }
 
 func (b *builder) vlansUp() {
+	b.room(1)
 	for _, l := range b.in.Links {
 		have := b.now.links[l.Index]
 		if have != nil && isVLAN(l) && l.Up && !have.AdminUp {
