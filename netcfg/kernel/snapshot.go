@@ -122,15 +122,15 @@ type seenLink struct {
 // dumpLinks returns the links by index: the kernel dumps them as its hash table has
 // them.
 func dumpLinks(conn *socket, b *budget, what What) ([]state.Link, error) {
-	seen, err := collect(conn, b, linkRequest(0, what), func(body []byte) (seenLink, bool, error) {
+	seen, err := collect(conn, b, linkRequest(0, what), func(body []byte) (*seenLink, bool, error) {
 		l, primary, err := decodeLink(body)
-		return seenLink{without(l, what), primary}, err == nil, err
+		return &seenLink{without(l, what), primary}, err == nil, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(seen, func(a, b seenLink) int { return cmp.Compare(a.Index, b.Index) })
-	var s state.Snapshot
+	slices.SortFunc(seen, func(a, b *seenLink) int { return cmp.Compare(a.Index, b.Index) })
+	s := state.Snapshot{Links: make([]state.Link, 0, len(seen))}
 	for _, l := range seen {
 		s.Links = append(s.Links, l.Link)
 	}
@@ -155,15 +155,19 @@ func without(l state.Link, what What) state.Link {
 func dumpAddresses(conn *socket, b *budget, index int) ([]state.Address, error) {
 	header := binary.NativeEndian.AppendUint32(make([]byte, 4), uint32(index))
 	addresses, err := collect(conn, b, request{typ: unix.RTM_GETADDR, body: header},
-		func(body []byte) (state.Address, bool, error) {
+		func(body []byte) (*state.Address, bool, error) {
 			a, ok, err := decodeAddress(body)
-			return a, ok && (index == 0 || a.Link == index), err
+			return &a, ok && (index == 0 || a.Link == index), err
 		})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(addresses, func(a, b state.Address) int { return cmp.Compare(a.Link, b.Link) })
-	return addresses, nil
+	slices.SortStableFunc(addresses, func(a, b *state.Address) int { return cmp.Compare(a.Link, b.Link) })
+	sorted := make([]state.Address, 0, len(addresses))
+	for _, a := range addresses {
+		sorted = append(sorted, *a)
+	}
+	return sorted, nil
 }
 
 // dumpRoutes returns the routes of a family. Without IPv6 the kernel dumps those of

@@ -152,8 +152,9 @@ func (b *builder) name(index int) string {
 // and have come up with their base interface. It is last, so that nothing that needs
 // them up comes after it.
 func (b *builder) downs() {
-	wanted := map[int]bool{}
-	for _, l := range b.in.Links {
+	wanted := make(map[int]bool, len(b.in.Links))
+	for i := range b.in.Links {
+		l := &b.in.Links[i]
 		wanted[l.Index] = true
 		if have := b.now.links[l.Index]; have != nil && !l.Up && have.AdminUp && !l.NoAddresses {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, Up: no(), Why: "was down when it was found"})
@@ -171,8 +172,10 @@ func (b *builder) downs() {
 // was down or is new has nothing to lose.
 func (b *builder) forecast() {
 	recreated := map[string]bool{}
-	for _, w := range b.in.Links {
-		recreated[w.Name] = w.New && w.Replaces != 0
+	for i := range b.in.Links {
+		if w := &b.in.Links[i]; w.New && w.Replaces != 0 {
+			recreated[w.Name] = true
+		}
 	}
 	for _, l := range b.before.Links {
 		after, hit := b.now.links[l.Index], b.touched[l.Index]

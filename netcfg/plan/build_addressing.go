@@ -12,7 +12,7 @@ import (
 
 // keep notes what others have put onto links that stay.
 func (b *builder) keep() {
-	leaves := map[int]bool{}
+	leaves := make(map[int]bool, len(b.in.GoneLinks))
 	goneAddress, goneRoute := map[addressKey]bool{}, map[routeKey]bool{}
 	for _, a := range b.in.GoneAddresses {
 		goneAddress[keyOf(a)] = true
@@ -23,8 +23,10 @@ func (b *builder) keep() {
 	for _, i := range b.in.GoneLinks {
 		leaves[i] = true
 	}
-	for _, l := range b.in.Links {
-		leaves[l.Index] = leaves[l.Index] || l.NoAddresses
+	for i := range b.in.Links {
+		if l := &b.in.Links[i]; l.NoAddresses {
+			leaves[l.Index] = true
+		}
 	}
 	for _, a := range b.before.Addresses {
 		if !leaves[a.Link] && !goneAddress[keyOf(a)] && !ofKernel(a) {
@@ -96,13 +98,16 @@ func (b *builder) replacedInPlace(old state.Route) bool {
 // stands before an address that has to come first: the kernel's order of IPv4
 // addresses tells which one is primary.
 func (b *builder) addressesOut() {
-	waits := b.successors()
-	for _, a := range b.in.GoneAddresses {
-		if !waits(a) {
-			b.removeAddress(a, "")
+	if len(b.in.GoneAddresses) > 0 {
+		waits := b.successors()
+		for _, a := range b.in.GoneAddresses {
+			if !waits(a) {
+				b.removeAddress(a, "")
+			}
 		}
 	}
-	for _, l := range b.in.Links {
+	for i := range b.in.Links {
+		l := &b.in.Links[i]
 		for _, a := range outOfOrder(b.now.addrs[l.Index], l.Addresses) {
 			b.removeAddress(a, "to come back in the order of the document")
 		}
@@ -151,14 +156,17 @@ func (b *builder) removeAddress(a state.Address, why string) {
 // outOfOrder are the present IPv4 addresses that stand where a wanted one of the
 // same subnet has to come before them.
 func outOfOrder(have, want []state.Address) []state.Address {
+	if len(want) < 2 {
+		return nil
+	}
 	var out []state.Address
-	missing := map[string]bool{} // subnets with a wanted address that is not there, or goes
-	last := map[string]int{}
+	missing := map[netip.Prefix]bool{} // subnets with a wanted address that is not there, or goes
+	last := map[netip.Prefix]int{}
 	for _, w := range want {
 		if !w.Prefix.Addr().Is4() {
 			continue
 		}
-		subnet := w.Prefix.Masked().String()
+		subnet := w.Prefix.Masked()
 		i := slices.IndexFunc(have, func(h state.Address) bool { return h.Prefix == w.Prefix })
 		before, seen := last[subnet]
 		if i >= 0 && (missing[subnet] || seen && i < before) {
@@ -177,7 +185,8 @@ func outOfOrder(have, want []state.Address) []state.Address {
 
 func (b *builder) addressesIn() {
 	b.room(1)
-	for _, l := range b.in.Links {
+	for i := range b.in.Links {
+		l := &b.in.Links[i]
 		for _, a := range l.Addresses {
 			why := ""
 			if slices.Contains(l.Foreign, a.Prefix) {
@@ -201,6 +210,9 @@ func (b *builder) addAddress(index int, a state.Address, why string) {
 }
 
 func (b *builder) routesIn() {
+	if len(b.in.Routes) == 0 && len(b.keptRoutes) == 0 {
+		return
+	}
 	there := map[routeKey]bool{}
 	for _, list := range b.now.routes {
 		for _, r := range list {

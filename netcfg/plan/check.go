@@ -150,18 +150,17 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 	last := map[netip.Prefix]int{}
 	for _, a := range w.Addresses {
 		i := slices.IndexFunc(have, func(h state.Address) bool { return h.Prefix == a.Prefix })
-		field := "addresses[" + a.Prefix.String() + "]"
 		if i < 0 {
-			c.differ(w.Name, field, "present", "absent")
+			c.differ(w.Name, addressPath(a), "present", "absent")
 			continue
 		}
 		if have[i].Flags&state.FlagDADFailed != 0 {
-			c.drift = append(c.drift, Drift{Field: netcfg.NicPath(w.Name, field), Wanted: "present",
+			c.drift = append(c.drift, Drift{Field: netcfg.NicPath(w.Name, addressPath(a)), Wanted: "present",
 				Actual: "a duplicate: another host on the link has it", Outside: true, Hint: "give either host another address"})
 		}
 		subnet := a.Prefix.Masked()
 		if before, ok := last[subnet]; ok && a.Prefix.Addr().Is4() && i < before {
-			c.differ(w.Name, field, "in the order of the document", "before its predecessor")
+			c.differ(w.Name, addressPath(a), "in the order of the document", "before its predecessor")
 		}
 		last[subnet] = i
 	}
@@ -170,10 +169,12 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 	}
 	for _, a := range have {
 		if !a.LinkLocal() {
-			c.differ(w.Name, "addresses["+a.Prefix.String()+"]", "absent", "present")
+			c.differ(w.Name, addressPath(a), "absent", "present")
 		}
 	}
 }
+
+func addressPath(a state.Address) string { return "addresses[" + a.Prefix.String() + "]" }
 
 func (c *checker) route(w Route) {
 	l := c.byName[w.Nic]
@@ -200,7 +201,7 @@ func (c *checker) gone(in Intent) {
 	}
 	for _, a := range in.GoneAddresses {
 		if slices.ContainsFunc(c.addrs[a.Link], func(h state.Address) bool { return h.Prefix == a.Prefix }) {
-			c.differ(c.nameOf(a.Link), "addresses["+a.Prefix.String()+"]", "absent", "present")
+			c.differ(c.nameOf(a.Link), addressPath(a), "absent", "present")
 		}
 	}
 	for _, r := range in.GoneRoutes {

@@ -244,7 +244,7 @@ func (m Memory) AsFound() Memory {
 // still speaks of is remembered, and no baseline is fresh any more.
 func (i *Intent) Settled() Memory {
 	m := Memory{Owned: i.owned(), Baseline: map[string]Baseline{}, Identity: map[string]Identity{}}
-	wanted, links := map[string]bool{}, map[string]*Link{}
+	wanted, links := make(map[string]bool, len(i.Links)), make(map[string]*Link, len(i.Links))
 	for j := range i.Links {
 		l := &i.Links[j]
 		wanted[l.Name], links[l.Name] = !l.Restored, l

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"sync"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/state"
@@ -18,7 +19,7 @@ const ip6DefaultMetric = 1024
 
 // addressing gives links their addresses and default routes.
 func (r *resolver) addressing() {
-	holders := map[netip.Addr][]int{}
+	holders := make(map[netip.Addr][]int, len(r.Snapshot.Addresses))
 	for _, a := range r.Snapshot.Addresses {
 		holders[a.Prefix.Addr()] = append(holders[a.Prefix.Addr()], a.Link)
 	}
@@ -52,12 +53,7 @@ func (r *resolver) addressing() {
 // not wanted elsewhere. What the agent took over comes back with the whole link
 // only.
 func (r *resolver) giveBack() {
-	wanted := map[netip.Addr]bool{}
-	for _, n := range r.nics {
-		for _, p := range n.Addresses() {
-			wanted[p.Addr()] = true
-		}
-	}
+	wanted := sync.OnceValue(r.addresses)
 	for _, n := range r.nics {
 		w, b := r.want[n.Name], r.out.Memory.Baseline[n.Name]
 		if w == nil || w.NoAddresses {
@@ -68,7 +64,7 @@ func (r *resolver) giveBack() {
 			b.Routes = slices.Concat(b.Routes, b.AdoptedRoutes)
 		}
 		for _, a := range b.Addresses {
-			if !wanted[a.Prefix.Addr()] {
+			if !wanted()[a.Prefix.Addr()] {
 				w.giveBack(a)
 			}
 		}
@@ -77,6 +73,17 @@ func (r *resolver) giveBack() {
 			r.out.Routes = append(r.out.Routes, Route{route, n.Name})
 		}
 	}
+}
+
+// addresses are all that the configuration wants.
+func (r *resolver) addresses() map[netip.Addr]bool {
+	wanted := make(map[netip.Addr]bool, len(r.nics))
+	for _, n := range r.nics {
+		for _, p := range n.Addresses() {
+			wanted[p.Addr()] = true
+		}
+	}
+	return wanted
 }
 
 // giveBack wants an address of somebody else on the link.

@@ -223,7 +223,7 @@ func (r *resolver) vlans() {
 
 func (r *resolver) vlanConflicts() {
 	type tag struct{ parent, id int }
-	there := map[tag]*state.Link{}
+	there := make(map[tag]*state.Link, len(r.byName))
 	for parent, list := range r.children {
 		for _, c := range list {
 			if c.Kind == "vlan" && !r.doomed[c.Index] {
