@@ -18,9 +18,9 @@ type Document struct {
 	UnsetDNS bool
 	// Removed are the names or ids of bonds and VLANs to take out.
 	Removed []string
-	// Lines maps a field path (host_nics[bond0].mtu) to its line in the text,
-	// counted from 1. Paths that no text stands behind are absent.
-	Lines map[string]int
+	// Lines maps field paths (host_nics[bond0].mtu) to their lines in the text,
+	// counted from 1. Paths that no text stands behind are absent; nil is no text.
+	Lines func() map[string]int
 	// Warnings tell what was read but ignored.
 	Warnings Problems
 }
@@ -38,6 +38,10 @@ type NicEdit struct {
 // that the document knows by id, or a VLAN that it does not name, is found by the
 // name that Merge gives it. ps is changed, and returned.
 func (d *Document) Locate(ps Problems, names Names) Problems {
+	if len(ps) == 0 || d.Lines == nil {
+		return ps
+	}
+	lines := d.Lines()
 	known := map[string]string{}
 	for i := range d.Nics {
 		e := &d.Nics[i]
@@ -55,7 +59,7 @@ func (d *Document) Locate(ps Problems, names Names) Problems {
 			path = known[head+"]"] + rest
 		}
 		for ; ps[i].Line == 0 && path != ""; path = parentPath(path) {
-			ps[i].Line = d.Lines[path]
+			ps[i].Line = lines[path]
 		}
 	}
 	return ps

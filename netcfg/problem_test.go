@@ -58,7 +58,9 @@ func TestPrintable(t *testing.T) {
 func TestLocate(t *testing.T) {
 	id, vlan := "e8f02fdf-3d7b-4135-86e1-1bf185570cd8", 7
 	d := Document{Nics: []NicEdit{{HostNic: HostNic{ID: id}}, {HostNic: HostNic{VLAN: &VLAN{ID: &vlan}, BaseInterface: "eth1"}}},
-		Lines: map[string]int{"host_nics[" + id + "].mtu": 11, "host_nics[1].vlan.id": 12, "host_nics[bond0]": 2, "host_nics[bond0].bonding.options": 5, "host_nics[bond0].bonding.slaves[1]": 9}}
+		Lines: func() map[string]int {
+			return map[string]int{"host_nics[" + id + "].mtu": 11, "host_nics[1].vlan.id": 12, "host_nics[bond0]": 2, "host_nics[bond0].bonding.options": 5, "host_nics[bond0].bonding.slaves[1]": 9}
+		}}
 	got := d.Locate(Problems{
 		{Path: "host_nics[bond0].bonding.slaves[1]"}, {Path: "host_nics[bond0].bonding.options.mode"}, {Path: "host_nics[bond0].bonding.slaves[0]"},
 		{Path: "host_nics[eth0].mtu"}, {Path: "host_nics[bond0].mtu", Line: 7}, {Path: ""},

@@ -79,16 +79,25 @@ func aim(doc *netcfg.Document, ref, name string) error {
 	default:
 		n.Name = ref
 	}
-	// The lines of a NIC without a name stand under its index.
-	lines := make(map[string]int, len(doc.Lines))
-	for path, line := range doc.Lines {
-		lines[path] = line
-		if rest, ok := strings.CutPrefix(path, "host_nics[0]"); ok && n.Name != "" {
-			lines[netcfg.NicPath(n.Name, "")+rest] = line
-		}
+	if n.Name != "" {
+		doc.Lines = linesUnder(n.Name, doc.Lines)
 	}
-	doc.Lines = lines
 	return nil
+}
+
+// linesUnder gives the lines of a NIC without a name, which stand under its index,
+// under the name as well.
+func linesUnder(name string, lines func() map[string]int) func() map[string]int {
+	return func() map[string]int {
+		out := map[string]int{}
+		for path, line := range lines() {
+			out[path] = line
+			if rest, ok := strings.CutPrefix(path, "host_nics[0]"); ok {
+				out[netcfg.NicPath(name, "")+rest] = line
+			}
+		}
+		return out
+	}
 }
 
 // selectorFromProto reads which configuration is meant; absent is the candidate.

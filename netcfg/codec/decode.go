@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/hostnic/hostnic/netcfg"
@@ -29,40 +30,49 @@ var byteOrderMark = []byte("\ufeff")
 // text is an empty Document. Decode keeps nothing of data and may be called from
 // any goroutine.
 //
-// Document.Lines holds the line of every field that was read. A NIC goes by its
+// Document.Lines tells the line of every field that was read. A NIC goes by its
 // name, its id or, without either, its index: host_nics[bond0].mtu.
 func Decode(data []byte, format Format) (netcfg.Document, error) {
-	d := decoder{lines: map[string]int{}}
-	doc := d.read(data, format)
+	var d decoder
+	root := d.read(data, format)
+	doc := d.document(root)
 	if err := d.problems.inOrder().Err(); err != nil {
 		return netcfg.Document{}, err
 	}
-	doc.Lines, doc.Warnings = d.lines, d.warnings.inOrder()
+	doc.Lines, doc.Warnings = sync.OnceValue(func() map[string]int { return linesOf(root) }), d.warnings.inOrder()
 	return doc, nil
 }
 
-func (d *decoder) read(data []byte, format Format) (doc netcfg.Document) {
+// linesOf decodes once more, for the lines: few documents have anything to say of
+// their lines.
+func linesOf(root node) map[string]int {
+	d := decoder{lines: map[string]int{}}
+	d.document(root)
+	return d.lines
+}
+
+func (d *decoder) read(data []byte, format Format) node {
 	if !d.plausible(data) {
-		return doc
+		return node{}
 	}
 	data = bytes.TrimPrefix(data, byteOrderMark)
 	if len(bytes.TrimSpace(data)) == 0 {
-		return doc
+		return node{}
 	}
 	if format == Auto {
 		format = sniff(data)
 	}
 	switch format {
 	case YAML:
-		return d.document(parseYAML(data, &d.report))
+		return parseYAML(data, &d.report)
 	case JSON:
-		return d.document(parseJSON(data, &d.report))
+		return parseJSON(data, &d.report)
 	case XML:
-		return d.document(parseXML(data, &d.report))
+		return parseXML(data, &d.report)
 	}
 	d.refuse(netcfg.Problem{Rule: ruleSyntax, Found: format.String(), Allowed: "yaml, json, xml",
 		Message: "there is no such format of documents"})
-	return doc
+	return node{}
 }
 
 // plausible refuses what is not text at all, before a parser sees it. What it

@@ -171,13 +171,14 @@ func TestDecodeLines(t *testing.T) {
 removed:
   - bond1
 `), codec.YAML)
+	lines := doc.Lines()
 	for path, want := range map[string]int{
 		"host_nics": 1, "host_nics[bond0]": 2, "host_nics[0]": 2, "host_nics[0].name": 2, "host_nics[bond0].bonding": 3,
 		"host_nics[bond0].bonding.options.mode": 5, "host_nics[bond0].bonding.slaves[1]": 8,
 		"host_nics[bond0].ip.address": 10, "host_nics[e8f02fdf-3d7b-4135-86e1-1bf185570cd8].mtu": 12,
 		"host_nics[1].id": 11, "host_nics[2].mtu": 13, "removed": 14, "removed[0]": 15,
 	} {
-		if got := doc.Lines[path]; got != want {
+		if got := lines[path]; got != want {
 			t.Errorf("%s is in line %d, got %d", path, want, got)
 		}
 	}

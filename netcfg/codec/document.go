@@ -75,12 +75,15 @@ func nicPath(name, id string, index int) string {
 // byIndex also records a NIC under its index, which is how netcfg.Merge calls a
 // NIC whose name it cannot tell.
 func (d *decoder) byIndex(n node, path string, i int) {
-	d.lines[path] = n.line
+	if d.lines == nil {
+		return
+	}
+	d.line(path, n.line)
 	index := fmt.Sprintf("host_nics[%d]", i)
-	d.lines[index] = n.line
+	d.line(index, n.line)
 	for _, f := range n.fields {
 		if f.name == "name" || f.name == "id" {
-			d.lines[join(index, f.name)] = f.line
+			d.line(join(index, f.name), f.line)
 		}
 	}
 }
@@ -117,7 +120,7 @@ func (d *decoder) references(n node, at place) []string {
 	out := make([]string, len(n.items))
 	for i, item := range n.items {
 		here := at.item(i)
-		d.lines[here.path] = item.line
+		d.line(here.path, item.line)
 		if item.kind != object {
 			out[i] = d.text(item, here)
 			continue

@@ -20,7 +20,7 @@ func FuzzJSONReader(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d := decoder{lines: map[string]int{}}
+		var d decoder
 		if !d.plausible(text) {
 			return
 		}

@@ -55,7 +55,7 @@ func (o *optionReader) named(name node) bool {
 	if !o.clean(name, at) {
 		return false
 	}
-	o.lines[at.path] = name.line
+	o.line(at.path, name.line)
 	return true
 }
 

@@ -16,9 +16,16 @@ import (
 // are the schema. It carries on after a problem, so that all are found.
 type decoder struct {
 	report
+	// lines are the lines by path; nil where nobody asks for them.
 	lines map[string]int
 	// unset collects the nulls of the NIC that is being read.
 	unset []string
+}
+
+func (d *decoder) line(path string, line int) {
+	if d.lines != nil {
+		d.lines[path] = line
+	}
 }
 
 // place is where in the document a value stands.
@@ -112,7 +119,7 @@ func (d *decoder) fields(n node, at place, names, outputs []string, each func(fi
 		case twice:
 			d.twice(f, line, here)
 		case slices.Contains(names, f.name):
-			d.lines[here.path] = f.line
+			d.line(here.path, f.line)
 			each(f, here)
 		case slices.Contains(outputs, f.name):
 			d.warn(netcfg.Problem{Path: here.path, Rule: ruleOutput, Line: f.line, Column: f.column,
@@ -146,7 +153,7 @@ func (d *decoder) list(n node, to reflect.Value, at place) {
 	to.Set(reflect.MakeSlice(to.Type(), len(n.items), len(n.items)))
 	for i, item := range n.items {
 		here := at.item(i)
-		d.lines[here.path] = item.line
+		d.line(here.path, item.line)
 		d.value(item, to.Index(i), here)
 	}
 }
