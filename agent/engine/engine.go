@@ -94,6 +94,7 @@ type Engine struct {
 	serial                     int64 // of the last journal that is over
 	ended                      *operationRecord
 	waiting                    []plan.Waiting
+	verdict                    *verdict // the last
 	degraded, passing          []string
 	readOnly                   string
 	window                     *window

@@ -106,7 +106,7 @@ func (e *Engine) writable() error {
 // change brings the host to next, or back to what it was.
 func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next netcfg.Config) error {
 	t.step("validating", "%d NICs in the configuration", len(next.HostNics))
-	problems, warnings := e.judge(next)
+	problems, warnings := e.judgeOnce(next)
 	if len(problems) > 0 {
 		return problems
 	}

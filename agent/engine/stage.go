@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -58,7 +59,7 @@ func (e *Engine) stage(ctx context.Context, req StageRequest) (StageResult, erro
 		problems = append(problems, doc.Locate(ps, names)...)
 		warnings = append(warnings, doc.Warnings...)
 	}
-	ps, more := e.judge(next)
+	ps, more := e.judgeOnce(next)
 	problems = append(problems, ps...)
 	if len(problems) == 0 {
 		intent, found := plan.Resolve(e.input(next, s))
@@ -80,6 +81,23 @@ func (e *Engine) stage(ctx context.Context, req StageRequest) (StageResult, erro
 func (e *Engine) judge(c netcfg.Config) (problems, warnings netcfg.Problems) {
 	problems, warnings = c.Validate(e.Limits)
 	return append(problems, e.lacking(c)...), warnings
+}
+
+// verdict is what judge has said of a configuration.
+type verdict struct {
+	config             netcfg.Config
+	problems, warnings netcfg.Problems
+}
+
+// judgeOnce is judge for the loop, which is mostly asked to commit what it has just
+// staged: the same configuration is not judged twice.
+func (e *Engine) judgeOnce(c netcfg.Config) (problems, warnings netcfg.Problems) {
+	if e.verdict == nil || !netcfg.Equal(c, e.verdict.config) {
+		problems, warnings = e.judge(c)
+		e.verdict = &verdict{c, problems, warnings}
+	}
+	// Clones, because the lines of a document are filled in.
+	return slices.Clone(e.verdict.problems), slices.Clone(e.verdict.warnings)
 }
 
 // lacking refuses what this kernel cannot make, naming the module.
