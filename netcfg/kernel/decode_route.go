@@ -25,7 +25,7 @@ func decodeRoute(body []byte) (r state.Route, ok bool, err error) {
 	}
 	family, bits := body[0], int(body[1])
 	flags := u32(body[8:])
-	if family != unix.AF_INET && family != unix.AF_INET6 || flags&unix.RTM_F_CLONED != 0 {
+	if family != unix.AF_INET && family != unix.AF_INET6 || flags&unix.RTM_F_CLONED != 0 || body[4] == unix.RT_TABLE_LOCAL {
 		return state.Route{}, false, nil
 	}
 	r = state.Route{
@@ -46,9 +46,6 @@ func decodeRoute(body []byte) (r state.Route, ok bool, err error) {
 		} else if !routeAttribute(&r, t, v) {
 			plain = false
 		}
-	}
-	if r.Table == unix.RT_TABLE_LOCAL {
-		return state.Route{}, false, nil
 	}
 	if dst.Is4() != (family == unix.AF_INET) || !dst.IsValid() || bits > dst.BitLen() {
 		return state.Route{}, false, errTorn

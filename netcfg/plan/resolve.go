@@ -336,15 +336,9 @@ func kindWord(l *state.Link) string {
 
 // gone marks the agent's links that this configuration does not want.
 func (r *resolver) gone() {
-	names := make([]string, 0, len(r.Memory.Owned.Links))
-	for name := range r.Memory.Owned.Links {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for name, kind := range r.Memory.Owned.Links {
 		l := r.byName[name]
-		b, hasBaseline := r.out.Memory.Baseline[name]
-		if l == nil || r.byConfig[name] != nil || r.Leave[name] || l.Kind != string(r.Memory.Owned.Links[name]) || hasBaseline && b.Fresh {
+		if l == nil || r.byConfig[name] != nil || r.Leave[name] || l.Kind != string(kind) || r.out.Memory.Baseline[name].Fresh {
 			continue
 		}
 		r.doomed[l.Index] = true

@@ -248,13 +248,12 @@ func (r *resolver) vlanConflicts() {
 
 // vlanBase refuses a base that somebody else has made unfit.
 func (r *resolver) vlanBase(n *netcfg.HostNic, base *state.Link) {
-	path := netcfg.NicPath(n.Name, "base_interface")
 	switch {
 	case base.Slave != nil && !r.doomed[base.Master] && r.ownedKind(r.Snapshot.Name(base.Master)) == "":
-		r.refuse(netcfg.Precondition, path, "vlan-on-slave", n.BaseInterface,
+		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "base_interface"), "vlan-on-slave", n.BaseInterface,
 			"%s is a slave of %s: put the VLAN on the bond", n.BaseInterface, r.Snapshot.Name(base.Master))
 	case base.Kind == "vlan":
-		r.refuse(netcfg.Precondition, path, "vlan-on-vlan", n.BaseInterface,
+		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, "base_interface"), "vlan-on-vlan", n.BaseInterface,
 			"%s is a VLAN itself, and VLANs in VLANs are not made: put this one on %s", n.BaseInterface, r.Snapshot.Name(base.Parent))
 	}
 }
