@@ -54,7 +54,8 @@ func (d *decoder) nics(n node, at place) []netcfg.NicEdit {
 	}
 	out := make([]netcfg.NicEdit, len(n.items))
 	for i, item := range n.items {
-		here := place{path: nicPath(item.textOf("name"), item.textOf("id"), i), nullable: true}
+		path := nicPath(item.textOf("name"), item.textOf("id"), i)
+		here := place{path: path, nic: len(path), nullable: true}
 		out[i] = d.nic(item, here)
 		d.byIndex(item, here.path, i)
 	}

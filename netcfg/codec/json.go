@@ -163,6 +163,9 @@ func (j *jsonReader) name() (string, error) {
 	return s, err
 }
 
+// usualFields are as many as most objects have.
+const usualFields = 4
+
 func (j *jsonReader) object(n node, depth int) (node, error) {
 	n.kind = object
 	for more := j.peek() != '}'; more; more = j.skip(',') {
@@ -180,6 +183,9 @@ func (j *jsonReader) object(n node, depth int) (node, error) {
 		}
 		if f.value, err = j.value(depth); err != nil {
 			return n, err
+		}
+		if n.fields == nil {
+			n.fields = make([]field, 0, usualFields)
 		}
 		n.fields = append(n.fields, f)
 	}

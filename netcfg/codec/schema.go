@@ -32,15 +32,18 @@ func (d *decoder) line(path string, line int) {
 type place struct {
 	// path is what an operator is told: host_nics[bond0].ip.gateway.
 	path string
-	// below is the part of path below the NIC, ip.gateway, which null unsets.
-	below string
+	// nic is how much of path is the NIC's.
+	nic int
 	// nullable is true where null has a meaning: in a NIC, outside of lists.
 	nullable bool
 }
 
 func (p place) field(name string) place {
-	return place{path: join(p.path, name), below: join(p.below, name), nullable: p.nullable}
+	return place{path: join(p.path, name), nic: p.nic, nullable: p.nullable}
 }
+
+// below is the part of path below the NIC, ip.gateway, which null unsets.
+func (p place) below() string { return strings.TrimPrefix(p.path[p.nic:], ".") }
 
 func (p place) item(i int) place {
 	return place{path: fmt.Sprintf("%s[%d]", p.path, i)}
@@ -137,12 +140,12 @@ func (d *decoder) twice(f field, first int, at place) {
 }
 
 func (d *decoder) null(f field, at place) {
-	if !at.nullable || at.below == "name" || at.below == "id" {
+	if !at.nullable || at.below() == "name" || at.below() == "id" {
 		d.refuse(netcfg.Problem{Path: at.path, Rule: ruleType, Found: "null", Line: f.line, Column: f.column,
 			Message: f.name + " cannot be unset here: give it a value or leave it out"})
 		return
 	}
-	d.unset = append(d.unset, at.below)
+	d.unset = append(d.unset, at.below())
 }
 
 func (d *decoder) list(n node, to reflect.Value, at place) {

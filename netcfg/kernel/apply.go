@@ -16,6 +16,9 @@ import (
 // gains nothing.
 const chunkSize = 256 << 10
 
+// chunkRequests is about how many requests fill a chunk.
+const chunkRequests = chunkSize / 100
+
 // retryPauses come before each further try of an operation that was refused for
 // the moment only.
 var retryPauses = []time.Duration{5 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond}
@@ -132,8 +135,8 @@ func (b *batch) result() error {
 // does not keep the next back, just as it does not within a chunk.
 func (b *batch) perform(numbers []int, flags uint16) {
 	limit := min(chunkSize, b.writer.sendLimit)
-	c := newChunk()
-	for _, i := range numbers {
+	c := newChunk(min(len(numbers), chunkRequests))
+	for n, i := range numbers {
 		if !b.goesOn() {
 			return
 		}
@@ -145,7 +148,7 @@ func (b *batch) perform(numbers []int, flags uint16) {
 		c.add(i, b.writer.sequence(), r, flags)
 		if len(c.bytes) >= limit || len(c.waiting) >= b.writer.answerLimit {
 			b.exchange(c)
-			c = newChunk()
+			c = newChunk(min(len(numbers)-n, chunkRequests))
 		}
 	}
 	if len(c.waiting) > 0 && b.goesOn() {

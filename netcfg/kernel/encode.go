@@ -38,6 +38,9 @@ func encode(op plan.Op) (request, error) {
 	return request{}, fmt.Errorf("no such action: %d", op.Action)
 }
 
+// usualBody is room for a VLAN with all that it is made with.
+const usualBody = 128
+
 // appendIfInfo appends struct ifinfomsg. Of flags only those in change are looked
 // at.
 func appendIfInfo(b []byte, index int, flags, change uint32) []byte {
@@ -61,7 +64,7 @@ func encodeLink(op plan.Op) (request, error) {
 			flags = unix.IFF_UP
 		}
 	}
-	r.body = appendIfInfo(nil, op.Index, flags, change)
+	r.body = appendIfInfo(make([]byte, 0, usualBody), op.Index, flags, change)
 	if op.Action == plan.LinkAdd {
 		r.typ, r.flags = unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL
 		r.body = appendText(r.body, unix.IFLA_IFNAME, op.Name)

@@ -21,7 +21,10 @@ type numbered struct {
 	answer
 }
 
-func newChunk() *chunk { return &chunk{waiting: map[uint32]int{}} }
+// newChunk has room for the answers to so many requests.
+func newChunk(requests int) *chunk {
+	return &chunk{waiting: make(map[uint32]int, requests), answers: make([]numbered, 0, requests)}
+}
 
 func (c *chunk) add(i int, seq uint32, r request, flags uint16) {
 	c.bytes = appendMessage(c.bytes, r, unix.NLM_F_ACK|flags, seq)
