@@ -16,12 +16,13 @@ type Names func(ref string) string
 // validated. The problems are those of merging itself: a NIC without a name or
 // given twice, a removal of what is not there. base and doc are not changed.
 func Merge(base Config, doc Document, names Names) (Config, Problems) {
-	m := merger{out: base.Clone(), names: names, index: map[string]int{}, edited: map[string]bool{}, removed: map[string]bool{}}
-	for i, n := range m.out.HostNics {
-		m.index[n.Name] = i
+	size := len(base.HostNics) + len(doc.Nics)
+	m := merger{out: base.Clone(), names: names, index: make(map[string]int, size), edited: make(map[string]bool, len(doc.Nics)), removed: make(map[string]bool, len(doc.Removed))}
+	for i := range m.out.HostNics {
+		m.index[m.out.HostNics[i].Name] = i
 	}
 	for i := range doc.Nics {
-		m.nic(i, doc.Nics[i])
+		m.nic(i, &doc.Nics[i])
 	}
 	for i, ref := range doc.Removed {
 		m.remove(indexed("removed", i), ref)
@@ -60,7 +61,7 @@ func (m *merger) lists(doc Document) {
 
 func (m *merger) refuse(p Problem) { m.problems = append(m.problems, p) }
 
-func (m *merger) nic(i int, e NicEdit) {
+func (m *merger) nic(i int, e *NicEdit) {
 	name := m.nameOf(i, e)
 	if name == "" {
 		return
@@ -86,7 +87,7 @@ func (m *merger) nic(i int, e NicEdit) {
 // nameOf is the name of the NIC that an edit is about: the one given, that of the
 // id, or for a VLAN the one made of base interface and id. It is empty when the
 // edit is refused.
-func (m *merger) nameOf(i int, e NicEdit) string {
+func (m *merger) nameOf(i int, e *NicEdit) string {
 	name := e.Name
 	if e.ID != "" {
 		known := m.names(e.ID)
@@ -164,7 +165,7 @@ func NicOf(path string) (name string, ok bool) {
 	return name, ok
 }
 
-func mergeNic(n *HostNic, e NicEdit) {
+func mergeNic(n *HostNic, e *NicEdit) {
 	for _, path := range e.Unset {
 		unset(n, strings.Split(path, "."))
 	}
@@ -173,8 +174,8 @@ func mergeNic(n *HostNic, e NicEdit) {
 	if e.MAC != nil && e.MAC.Address != "" {
 		n.MAC = &MAC{Address: e.MAC.Address}
 	}
-	mergeIP(n, e.HostNic)
-	mergeIPv6(n, e.HostNic)
+	mergeIP(n, &e.HostNic)
+	mergeIPv6(n, &e.HostNic)
 	if e.AdditionalIPs != nil {
 		n.AdditionalIPs = slices.Clone(e.AdditionalIPs)
 	}
@@ -203,7 +204,7 @@ func mergeReference(to **Reference, from *Reference) {
 // mergeIP also keeps address and boot protocol of one mind: an address given
 // without a boot protocol means static, and a boot protocol given without an
 // address takes the address of another protocol out.
-func mergeIP(n *HostNic, e HostNic) {
+func mergeIP(n, e *HostNic) {
 	if e.BootProtocol != "" {
 		n.BootProtocol = e.BootProtocol
 		if canonicalBoot(e.BootProtocol) != BootStatic && (e.IP == nil || e.IP.Address == "") {
@@ -226,7 +227,7 @@ func mergeIP(n *HostNic, e HostNic) {
 	setString(&n.IP.Gateway, e.IP.Gateway)
 }
 
-func mergeIPv6(n *HostNic, e HostNic) {
+func mergeIPv6(n, e *HostNic) {
 	if e.IPv6BootProtocol != "" {
 		n.IPv6BootProtocol = e.IPv6BootProtocol
 		if canonicalBoot(e.IPv6BootProtocol) != BootStatic && (e.IPv6 == nil || e.IPv6.Address == "") {
@@ -251,7 +252,7 @@ func mergeIPv6(n *HostNic, e HostNic) {
 	setString(&n.IPv6.Gateway, e.IPv6.Gateway)
 }
 
-func mergeBonding(n *HostNic, e NicEdit) {
+func mergeBonding(n *HostNic, e *NicEdit) {
 	if n.Bonding == nil {
 		n.Bonding = &Bonding{}
 	}

@@ -3,6 +3,7 @@ package netcfg
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,7 +48,7 @@ func families(n *HostNic) [2]family {
 }
 
 // static says where a static address of the family stands; empty if nowhere.
-func (f family) static() string {
+func (f *family) static() string {
 	switch {
 	case f.address != "":
 		return f.name + ".address"
@@ -62,13 +63,13 @@ func isIPv6Text(s string) bool { return strings.Contains(s, ":") }
 
 // eachFamily calls visit for both families of every NIC but slaves, whose
 // addressing is refused as such.
-func (k *checker) eachFamily(visit func(n *nic, f family)) {
+func (k *checker) eachFamily(visit func(n *nic, f *family)) {
 	for _, n := range k.nics {
 		if _, slave := k.masters[n.Name]; slave {
 			continue
 		}
-		for _, f := range n.families {
-			visit(n, f)
+		for i := range n.families {
+			visit(n, &n.families[i])
 		}
 	}
 }
@@ -81,11 +82,12 @@ func checkBootProtocol(k *checker) {
 }
 
 func (k *checker) bootProtocol(at func(string) place, field string, p BootProtocol, allowed []BootProtocol) {
+	if p == "" || slices.Contains(allowed, p) {
+		return
+	}
 	words := make([]string, len(allowed))
 	for i, a := range allowed {
-		if words[i] = string(a); p == a || p == "" {
-			return
-		}
+		words[i] = string(a)
 	}
 	message := "there is no such boot protocol: choose one that is allowed"
 	if p == BootAutoconf || p == BootPolyDHCPAutoconf || p == "dhcpv6" {

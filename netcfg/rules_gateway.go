@@ -3,11 +3,12 @@ package netcfg
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 )
 
 // eachGateway calls visit for every gateway that is given.
-func (k *checker) eachGateway(visit func(n *nic, f family, at place)) {
-	k.eachFamily(func(n *nic, f family) {
+func (k *checker) eachGateway(visit func(n *nic, f *family, at place)) {
+	k.eachFamily(func(n *nic, f *family) {
 		if f.gateway != "" {
 			visit(n, f, n.at(f.name+".gateway"))
 		}
@@ -15,13 +16,13 @@ func (k *checker) eachGateway(visit func(n *nic, f family, at place)) {
 }
 
 // address is the gateway where it can be read and is of the right family.
-func (f family) gatewayAddr() (netip.Addr, bool) {
+func (f *family) gatewayAddr() (netip.Addr, bool) {
 	a, err := netip.ParseAddr(f.gateway)
 	return a, err == nil && a.Is6() == (f.name == "ipv6")
 }
 
 func checkGatewayProtocol(k *checker) {
-	k.eachGateway(func(n *nic, f family, at place) {
+	k.eachGateway(func(n *nic, f *family, at place) {
 		switch f.protocol {
 		case BootDHCP, BootAutoconf, BootPolyDHCPAutoconf:
 			k.refuse(at, Problem{Found: f.gateway,
@@ -31,7 +32,7 @@ func checkGatewayProtocol(k *checker) {
 }
 
 func checkGateway(k *checker) {
-	k.eachGateway(func(_ *nic, f family, at place) {
+	k.eachGateway(func(_ *nic, f *family, at place) {
 		if fault := gatewayFault(f.gateway, f.name == "ipv6"); fault != "" {
 			k.refuse(at, Problem{Found: f.gateway, Message: fault})
 		}
@@ -56,7 +57,7 @@ func gatewayFault(s string, v6 bool) string {
 
 // prefixes are the static subnets of a family on a NIC; ok is false while one of
 // them has been refused.
-func (n *nic) prefixes(f family) (out []netip.Prefix, ok bool) {
+func (n *nic) prefixes(f *family) (out []netip.Prefix, ok bool) {
 	v6 := f.name == "ipv6"
 	if f.address != "" {
 		p, ok := n.IP.Prefix()
@@ -79,7 +80,7 @@ func (n *nic) prefixes(f family) (out []netip.Prefix, ok bool) {
 }
 
 func checkGatewayOutside(k *checker) {
-	k.eachGateway(func(n *nic, f family, at place) {
+	k.eachGateway(func(n *nic, f *family, at place) {
 		subnets, ok := n.prefixes(f)
 		gw, readable := f.gatewayAddr()
 		if !ok || !readable || len(subnets) == 0 || gw.Is6() && gw.IsLinkLocalUnicast() {
@@ -105,13 +106,16 @@ func checkGatewayOutside(k *checker) {
 }
 
 func checkGatewayOwn(k *checker) {
-	own := make(map[netip.Addr]placed, len(k.static))
-	for _, p := range k.static {
-		own[p.prefix.Addr()] = p
-	}
-	k.eachGateway(func(n *nic, f family, at place) {
+	own := sync.OnceValue(func() map[netip.Addr]placed {
+		own := make(map[netip.Addr]placed, len(k.static))
+		for _, p := range k.static {
+			own[p.prefix.Addr()] = p
+		}
+		return own
+	})
+	k.eachGateway(func(n *nic, f *family, at place) {
 		gw, readable := f.gatewayAddr()
-		if p, mine := own[gw]; readable && mine {
+		if p, mine := own()[gw]; readable && mine {
 			k.refuse(at, Problem{Found: f.gateway,
 				Message: fmt.Sprintf("this is an address of the host itself (%s), and nothing leaves the host that way: give the address of the router", p.at(p.field).path)})
 			return
@@ -148,7 +152,7 @@ func checkDefaultGateway(k *checker) {
 				Message: fmt.Sprintf("there is a default gateway already (%s), and the host uses one only: unset one of the two, or make one a route with a metric", f.at.path)})
 		}
 	}
-	k.eachGateway(func(n *nic, f family, at place) {
+	k.eachGateway(func(n *nic, f *family, at place) {
 		if gw, ok := f.gatewayAddr(); ok && !k.settled[at.path] {
 			claim(first{at, gw, n.Name})
 		}

@@ -28,8 +28,10 @@ func checkCount(k *checker) {
 }
 
 func checkText(k *checker) {
+	var texts []field
 	for _, n := range k.nics {
-		for _, t := range n.texts() {
+		texts = n.texts(texts[:0])
+		for _, t := range texts {
 			k.text(t.value, func() place { return n.at(t.field) })
 		}
 		for i, s := range n.AdditionalIPs {
@@ -76,9 +78,9 @@ func (k *checker) text(s string, at func() place) {
 // field is a text of a NIC by its path below the NIC.
 type field struct{ field, value string }
 
-// texts are the texts that a NIC has once.
-func (n *nic) texts() []field {
-	out := append(make([]field, 0, 16),
+// texts appends the texts that a NIC has once.
+func (n *nic) texts(out []field) []field {
+	out = append(out,
 		field{"name", n.Name}, field{"id", n.ID}, field{"base_interface", n.BaseInterface},
 		field{"boot_protocol", string(n.BootProtocol)}, field{"ipv6_boot_protocol", string(n.IPv6BootProtocol)})
 	if n.Host != nil {

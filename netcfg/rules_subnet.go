@@ -8,7 +8,7 @@ import (
 )
 
 func checkAddressAndProtocol(k *checker) {
-	k.eachFamily(func(n *nic, f family) {
+	k.eachFamily(func(n *nic, f *family) {
 		where := f.static()
 		if where == "" || f.protocol == "" || f.protocol == BootStatic {
 			return
@@ -23,7 +23,7 @@ func checkAddressAndProtocol(k *checker) {
 }
 
 func checkStaticAddress(k *checker) {
-	k.eachFamily(func(n *nic, f family) {
+	k.eachFamily(func(n *nic, f *family) {
 		if f.protocol == BootStatic && f.static() == "" {
 			k.refuse(n.at(f.name+".address"), Problem{
 				Message: fmt.Sprintf("%s is static, but no address is given: give %s.address and %s, or choose another boot protocol", f.boot, f.name, f.maskField)})
@@ -32,7 +32,7 @@ func checkStaticAddress(k *checker) {
 }
 
 func checkAddressMissing(k *checker) {
-	k.eachFamily(func(n *nic, f family) {
+	k.eachFamily(func(n *nic, f *family) {
 		if f.protocol == BootStatic && f.static() == "" {
 			return // refused for that already
 		}

@@ -155,6 +155,7 @@ func (n *nic) isVLAN() bool { return n.VLAN != nil && n.Bonding == nil }
 func newChecker(c Config, limits Limits) *checker {
 	k := &checker{
 		config: c, limits: limits, settled: map[string]bool{},
+		nics: make([]*nic, 0, len(c.HostNics)), static: make([]placed, 0, len(c.HostNics)),
 		byName: make(map[string]*nic, len(c.HostNics)), masters: map[string]slot{}, vlansOn: map[string][]*nic{},
 		bondNames: slices.Concat(BondNames, limits.ExtraBondNames),
 	}
