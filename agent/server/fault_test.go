@@ -353,7 +353,7 @@ func TestWrongOperations(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 }
 
-func infoOf(t *testing.T, err error) *errdetails.ErrorInfo {
+func infoOf(t testing.TB, err error) *errdetails.ErrorInfo {
 	t.Helper()
 	for _, d := range status.Convert(err).Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok {

@@ -317,7 +317,7 @@ func follow(from updates, err error) (op *hostnicv1.Operation, steps []*hostnicv
 	}
 }
 
-func wantCode(t *testing.T, err error, want codes.Code) {
+func wantCode(t testing.TB, err error, want codes.Code) {
 	t.Helper()
 	if got := status.Code(err); got != want {
 		t.Fatalf("code %v, want %v: %v", got, want, err)
