@@ -17,8 +17,8 @@ import (
 // TestMain is also the guard that an agent in a test starts: the program again. It
 // only waits for its pipe to end, since the namespace of a test is not its own.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 {
-		holdState(os.Args[2])
+	if dir := os.Getenv(holdsState); dir != "" {
+		holdState(dir)
 		return
 	}
 	if len(os.Args) > 1 && os.Args[1] == GuardCommand {

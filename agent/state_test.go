@@ -25,10 +25,14 @@ func holdState(dir string) {
 	}
 }
 
+// holdsState is where such a process is told the state directory.
+const holdsState = "HOSTNIC_TEST_HOLDS_STATE"
+
 // holding is another process that holds the state directory until release.
 func holding(t *testing.T, as, dir string) (release func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], as, dir) //nolint:gosec // ourselves
+	cmd.Env = append(os.Environ(), holdsState+"="+dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,0 @@
-//go:build !race
-
-package codec_test
-
-// raceFactor is how much slower the race detector may make what is timed.
-const raceFactor = 1
