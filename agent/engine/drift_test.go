@@ -30,7 +30,10 @@ type rig struct {
 	t      *testing.T
 	kernel *slowKernel
 	nudges chan struct{}
-	log    *lines
+	// options of the next engine; stop ends the one that runs.
+	options engine.Options
+	stop    func()
+	log     *lines
 }
 
 // slowKernel takes its time to look, and counts the looks.
@@ -98,29 +101,38 @@ func inRig(t *testing.T, change func(*engine.Options), test func(*rig)) {
 		for _, name := range []string{"eth0", "eth1", "eth2", "eth3"} {
 			r.kernel.AddNIC(name, kerneltest.NIC{})
 		}
-		o := engine.Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: "this boot", Nudges: r.nudges,
+		r.options = engine.Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: "this boot", Nudges: r.nudges,
 			Log: slog.New(slog.NewTextHandler(r.log, nil))}
-		change(&o)
-		r.Engine = engine.New(o)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.Run(ctx) }()
+		change(&r.options)
+		r.start()
 		defer func() {
-			cancel()
-			if err := errors.Join(<-ended, st.Close()); err != nil {
+			r.stop()
+			if err := st.Close(); err != nil {
 				t.Error(err)
 			}
 			if t.Failed() {
 				t.Logf("%s", r.log.buf.String())
 			}
 		}()
-		<-r.Ready()
-		if r.View().ReadOnly == "" {
-			r.apply(driftDoc)
-		}
+		r.apply(driftDoc)
 		time.Sleep(time.Minute)
 		test(r)
 	})
+}
+
+// start runs an engine with the rig's options until stop.
+func (r *rig) start() {
+	r.Engine = engine.New(r.options)
+	ctx, cancel := context.WithCancel(r.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	}
+	<-r.Ready()
 }
 
 func heals(o *engine.Options) { o.DriftPolicy = engine.DriftHeal }

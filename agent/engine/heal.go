@@ -110,8 +110,7 @@ func (e *Engine) correct(ctx context.Context, drift []plan.Drift, leave map[stri
 	if err != nil {
 		op.State, op.Remaining = Incomplete, rep.Drift
 	}
-	t.finish(op)
-	e.Log.Info("operation ended", "id", op.ID, "kind", op.Kind, "state", op.State, "author", op.Author, "writes", op.Writes, "error", op.Err)
+	e.end(t, op)
 	return rep, drift, err
 }
 

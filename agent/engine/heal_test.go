@@ -55,6 +55,13 @@ func TestHeal(t *testing.T) {
 				r.t.Errorf("%s: %+v, %d requests", c.field, op, r.kernel.Writes()-writes)
 			}
 		}
+		// What was done is still known after a restart.
+		n := len(r.healed())
+		r.stop()
+		r.start()
+		if all := r.healed(); len(all) != n || all[0].State != engine.Done || all[0].Healed[0].Field != "host_nics[eth2].mtu" {
+			r.t.Errorf("after a restart: %+v", all)
+		}
 		// Memory is as after an apply: all can be taken away again.
 		r.apply(`removed: [bond0, bond0.7]`)
 		if s, _ := r.kernel.Fake.Snapshot(r.t.Context()); s.ByName("bond0") != nil || s.ByName("bond0.7") != nil {
@@ -202,7 +209,9 @@ func TestHealsRemembered(t *testing.T) {
 func TestHealReadOnly(t *testing.T) {
 	inRig(t, heals, func(r *rig) {
 		r.commit()
-		r.Options.Missing = []engine.Missing{{Feature: engine.FeatureWrite, Reason: "for the test"}}
+		r.stop()
+		r.options.Missing = []engine.Missing{{Feature: engine.FeatureWrite, Reason: "for the test"}}
+		r.start()
 		writes := r.kernel.Writes()
 		r.hand("eth2", setMTU(1300))
 		time.Sleep(time.Minute)
