@@ -300,7 +300,7 @@ func (e *Engine) Operation(id string) (Operation, error) {
 			return op, nil
 		}
 	}
-	return Operation{}, &Error{Kind: NotFound, Rule: "operation-unknown", Message: fmt.Sprintf("no operation %q is remembered", id)}
+	return Operation{}, &Error{Kind: NotFound, Rule: "operation-unknown", Message: fmt.Sprintf("no operation %q is remembered: nothing of it was done, unless %d others came after it", id, keepOperations)}
 }
 
 // Operations are those remembered, newest first.
