@@ -58,7 +58,7 @@ test-random: ## random changes of configuration on the fake kernel; TRANSITIONS=
 test-kernel: setup build bin/hostnicd-crash ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
 	@test/run-in-kernel-check
 	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
-		go test -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
+		go test -tags kernel -timeout 30m -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
 
 # The daemon that kills itself where a test says.
 .PHONY: bin/hostnicd-crash
