@@ -129,7 +129,7 @@ func (h *host) tells(id string, stored bool, revision int64) {
 	if op.GetState() != want || stored && op.GetRevision() != revision || !stored && !strings.Contains(op.GetError(), "the agent was killed") {
 		h.t.Errorf("%s: %v, want it %s", id, op, want)
 	}
-	stream, err := api.Commit(h.t.Context(), &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id}})
+	stream, err := api.Commit(h.t.Context(), commitAs(id))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -164,6 +164,10 @@ func (h *host) stop() {
 	h.daemon = nil
 }
 
+func commitAs(id string) *hostnicv1.CommitRequest {
+	return &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id, Probes: []string{"none"}}}
+}
+
 // commitOrDie asks for a commit, and is false when the daemon has died of it.
 func (h *host) commitOrDie(id string) bool {
 	h.t.Helper()
@@ -181,7 +185,7 @@ func (h *host) commitOrDie(id string) bool {
 		}
 	}()
 	defer func() { cancel(); <-ended }()
-	stream, err := api.Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id, Probes: []string{"none"}}}, grpc.WaitForReady(true))
+	stream, err := api.Commit(ctx, commitAs(id), grpc.WaitForReady(true))
 	for err == nil {
 		var answer *hostnicv1.CommitResponse
 		if answer, err = stream.Recv(); err == nil && answer.GetUpdate().GetOperation().GetDone() {
