@@ -71,7 +71,7 @@ var table = []rule{
 		why: "the only writer of files",
 	}, {
 		pkg: "agent/dhcp", ours: []string{"netcfg"},
-		theirs: []string{sys, "github.com/insomniacslk/dhcp/...", "github.com/mdlayher/packet"},
+		theirs: []string{sys, "github.com/insomniacslk/dhcp/..."},
 		why:    "makes leases, never touches links",
 	}, {
 		pkg: "agent/probe",
