@@ -37,11 +37,15 @@ build: ## bin/hostnicd and bin/agentctl
 
 .PHONY: test
 test: FUZZTIME = 3s
-test: setup lint proto-check test-unit test-random fuzz test-kernel ## everything, installing what is missing; about what CI does
+test: setup-tests lint proto-check test-unit test-random fuzz test-kernel ## everything, installing what is missing; about what CI does
 
 .PHONY: setup
 setup:
 	@test/run-in-kernel-setup
+
+.PHONY: setup-tests
+setup-tests:
+	@test/run-in-kernel-setup servers
 
 .PHONY: test-unit
 test-unit: ## tests that run anywhere, without root
@@ -55,7 +59,7 @@ test-random: ## random changes of configuration on the fake kernel; TRANSITIONS=
 	go test ./netcfg/converge -run 'TestRandomTransitions$$' -transitions $(TRANSITIONS) -v | grep -v '^=== '
 
 .PHONY: test-kernel
-test-kernel: setup build bin/hostnicd-crash ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
+test-kernel: setup-tests build bin/hostnicd-crash ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
 	@test/run-in-kernel-check
 	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
 		go test -tags kernel -timeout 30m -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)

@@ -25,7 +25,7 @@ import (
 type Feature string
 
 // The features. Each is found out by doing it, once in a process, in a network
-// namespace that nobody sees and that is thrown away.
+// namespace that nobody sees and that is thrown away. Programs are looked for.
 const (
 	Root   Feature = "root"   // CAP_NET_ADMIN
 	Netns  Feature = "netns"  // new network namespaces
@@ -39,6 +39,10 @@ const (
 	TUN    Feature = "tun"    // taps
 	Netem  Feature = "netem"  // loss and delay by the queueing discipline netem
 	Own    Feature = "own"    // a kernel that is nobody else's, whose clock and memory may be played with
+
+	// DHCP servers.
+	Dnsmasq Feature = "dnsmasq"
+	Kea     Feature = "kea"
 )
 
 // Kernel skips the test unless all the features are there, and fails it when
@@ -120,4 +124,7 @@ var probes = map[Feature]func() error{
 	TUN:    sync.OnceValue(inScratch(tun)),
 	Netem:  sync.OnceValue(inScratch(netem)),
 	Own:    sync.OnceValue(own),
+
+	Dnsmasq: sync.OnceValue(func() error { return there(DnsmasqPath()) }),
+	Kea:     sync.OnceValue(func() error { return there(KeaPath()) }),
 }

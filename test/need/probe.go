@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -144,4 +146,26 @@ func netem() error {
 	}
 	attrs := netlink.QdiscAttrs{LinkIndex: lo.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT}
 	return netlink.QdiscAdd(netlink.NewNetem(attrs, netlink.NetemQdiscAttrs{Latency: 1000}))
+}
+
+func there(path string) error {
+	_, err := exec.LookPath(path)
+	return err
+}
+
+// DnsmasqPath is the server, when Dnsmasq is there.
+func DnsmasqPath() string { return "/usr/sbin/dnsmasq" }
+
+// KeaPath is Kea's server for DHCPv4, when Kea is there: an installed one, or the one
+// that test/run-in-kernel-setup has unpacked.
+func KeaPath() string {
+	const installed = "/usr/sbin/kea-dhcp4"
+	if there(installed) == nil {
+		return installed
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return installed
+	}
+	return filepath.Join(cache, "hostnic", "kea", "kea-dhcp4")
 }

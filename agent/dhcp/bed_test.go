@@ -1,0 +1,326 @@
+//go:build kernel
+
+package dhcp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/test/need"
+	"github.com/hostnic/hostnic/test/netns"
+)
+
+// bed is a manager on the real kernel, with a consumer that puts addresses on NICs as
+// the agent would, and a namespace with servers at the other end.
+type bed struct {
+	*testing.T
+	*Manager
+	host, far *netns.NS
+	records   *records
+	boot      string
+	// hurry is how much faster the client's clock goes than that of its server.
+	hurry    int64
+	cancel   context.CancelFunc
+	consumer sync.WaitGroup
+
+	mu   sync.Mutex
+	seen []Status
+	// sockets of the clients that run, by NIC.
+	wires map[string]*sockets
+}
+
+// newBed lays cables from eth0, eth1 … of the host to s0, s1 … of the far end, all up.
+func newBed(t *testing.T, cables int) *bed {
+	t.Helper()
+	need.Kernel(t, need.Root, need.Netns, need.Veth)
+	b := &bed{T: t, host: netns.New(t), far: netns.New(t), records: &records{}, boot: "boot 1", hurry: 1, wires: map[string]*sockets{}}
+	for i := range cables {
+		near, far := fmt.Sprint("eth", i), fmt.Sprint("s", i)
+		b.host.Veth(t, near, b.far, far)
+		b.host.Up(t, near)
+		b.far.Up(t, far)
+	}
+	b.on()
+	t.Cleanup(b.off)
+	return b
+}
+
+func (b *bed) on() {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel = cancel
+	b.Manager = New(ctx, Options{
+		Boot: b.boot, Store: b.records, Log: slog.New(slog.NewTextHandler(b.Output(), nil)), clock: b,
+		wires: func(nic string) wire {
+			w := newSockets(nic, b.host.Do)
+			b.mu.Lock()
+			b.wires[nic] = w.(*sockets)
+			b.mu.Unlock()
+			return w
+		},
+	})
+	m := b.Manager
+	b.consumer.Go(func() {
+		for {
+			select {
+			case <-m.Changed():
+				for _, s := range m.Take() {
+					b.take(s)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (b *bed) off() {
+	b.Close()
+	b.cancel()
+	b.consumer.Wait()
+}
+
+// now and timer make the bed the clock of its clients.
+func (b *bed) now() time.Duration { return time.Duration(int64(bootClock{}.now()) * b.hurry) }
+
+type hurriedTimer struct {
+	timer
+	hurry int64
+}
+
+func (b *bed) timer() (timer, error) {
+	t, err := bootClock{}.timer()
+	return &hurriedTimer{t, b.hurry}, err
+}
+
+func (t *hurriedTimer) set(at time.Duration) {
+	if at != never {
+		at = time.Duration(int64(at)/t.hurry) + 1
+	}
+	t.timer.set(at)
+}
+
+// take does with a lease what the agent does: the new address first, then the old one
+// away.
+func (b *bed) take(s Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var before *netcfg.Lease
+	for _, o := range b.seen {
+		if o.NIC == s.NIC {
+			before = o.Lease
+		}
+	}
+	b.seen = append(b.seen, s)
+	if s.Lease == before {
+		return
+	}
+	if s.Lease != nil {
+		left := fmt.Sprint(s.Lease.Seconds(b.now()))
+		b.ip("addr", "replace", s.Lease.Address.String(), "dev", s.NIC, "valid_lft", left, "preferred_lft", left)
+	}
+	if before != nil && (s.Lease == nil || s.Lease.Address != before.Address) {
+		b.ip("addr", "del", before.Address.String(), "dev", s.NIC)
+	}
+}
+
+func (b *bed) ip(args ...string) {
+	b.host.Do(func() {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			b.Errorf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	})
+}
+
+// look is what the agent would tell the client of the link.
+func (b *bed) look(nic string) Link {
+	b.Helper()
+	var l Link
+	b.host.Do(func() {
+		i, err := net.InterfaceByName(nic)
+		if err != nil {
+			b.Fatal(err)
+		}
+		l = Link{Index: i.Index, Ready: i.Flags&net.FlagRunning != 0, MAC: MAC(i.HardwareAddr), MTU: i.MTU}
+	})
+	return l
+}
+
+// begin starts a client once the link is ready.
+func (b *bed) begin(nic string, change func(*Config)) {
+	b.Helper()
+	c := Config{NIC: nic, ClientID: ClientID("12345678-9abc-def0-1234-56789abcdef0", nic, 0), NoConflictDetection: true}
+	if change != nil {
+		change(&c)
+	}
+	b.eventually(nic+" is ready", func() bool { return b.look(nic).Ready })
+	if err := b.Start(c, b.look(nic)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bed) eventually(what string, cond func() bool) {
+	b.Helper()
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// bound waits for a lease in the subnet, on the NIC too.
+func (b *bed) bound(nic, prefix string) *netcfg.Lease {
+	b.Helper()
+	return b.boundWhen(nic, prefix, func(*netcfg.Lease) bool { return true })
+}
+
+func (b *bed) boundWhen(nic, prefix string, cond func(*netcfg.Lease) bool) *netcfg.Lease {
+	b.Helper()
+	var lease *netcfg.Lease
+	b.eventually(nic+" has a lease of "+prefix, func() bool {
+		s, _ := b.Status(nic)
+		lease = s.Lease
+		return s.State == Bound && strings.HasPrefix(lease.Address.String(), prefix) && cond(lease)
+	})
+	b.eventually(nic+" has the address", func() bool { return strings.Contains(b.addresses(nic), " "+lease.Address.String()) })
+	return lease
+}
+
+func (b *bed) until(nic string, want State) {
+	b.Helper()
+	b.eventually(fmt.Sprintf("%s is %s", nic, want), func() bool {
+		s, _ := b.Status(nic)
+		return s.State == want
+	})
+}
+
+func (b *bed) addresses(nic string) string {
+	return b.host.IP(b, "-o", "-4", "addr", "show", "dev", nic)
+}
+
+// history are the addresses that the consumer was told of for the NIC, each change once.
+func (b *bed) history(nic string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for _, s := range b.seen {
+		text := "-"
+		if s.Lease != nil {
+			text = s.Lease.Address.String()
+		}
+		if s.NIC == nic && (len(out) == 0 || out[len(out)-1] != text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// process is a server in the far namespace.
+type process struct {
+	cmd  *exec.Cmd
+	log  lockedBuffer
+	done chan struct{}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// run starts a server and waits until it says that it serves.
+func (b *bed) run(serves string, cmd *exec.Cmd) *process {
+	b.Helper()
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.log, &p.log
+	b.far.Do(func() {
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+	})
+	go func() {
+		_ = cmd.Wait()
+		close(p.done)
+	}()
+	b.Cleanup(func() {
+		p.stop()
+		if b.Failed() {
+			b.Logf("%s:\n%s", cmd, p.log.String())
+		}
+	})
+	b.eventually("the server serves", func() bool {
+		select {
+		case <-p.done:
+			b.Fatal("the server has ended")
+		default:
+		}
+		return strings.Contains(p.log.String(), serves)
+	})
+	return p
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+func (p *process) pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *process) resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// count is how often the server has logged it: for dnsmasq "DHCPACK(".
+func (p *process) count(text string) int { return strings.Count(p.log.String(), text) }
+
+// dnsmasq starts a server on a NIC of the far end, which gets the address. The range is
+// FIRST,LAST; leases are two minutes, the shortest that there are.
+func (b *bed) dnsmasq(nic, address, addresses string, more ...string) *process {
+	b.Helper()
+	need.Kernel(b, need.Dnsmasq)
+	b.far.IP(b, "addr", "replace", address, "dev", nic)
+	dir := b.TempDir()
+	return b.run("sockets bound exclusively to interface", exec.Command(need.DnsmasqPath(), append([]string{
+		"--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=" + nic, "--except-interface=lo",
+		"--bind-interfaces", "--no-ping", "--user=root", "--pid-file=" + filepath.Join(dir, "pid"),
+		"--dhcp-leasefile=" + filepath.Join(dir, "leases"), "--log-facility=-", "--dhcp-authoritative",
+		"--dhcp-range=" + addresses + ",2m",
+	}, more...)...))
+}
+
+// kea starts a server whose leases are 40 s.
+func (b *bed) kea(nic, address, subnet, first, last string) *process {
+	b.Helper()
+	need.Kernel(b, need.Kea)
+	b.far.IP(b, "addr", "replace", address, "dev", nic)
+	dir := b.TempDir()
+	config := filepath.Join(dir, "kea.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, `{"Dhcp4": {"interfaces-config": {"interfaces": [%q]}, "authoritative": true,
+		"lease-database": {"type": "memfile", "persist": false}, "valid-lifetime": 40, "renew-timer": 10, "rebind-timer": 30,
+		"loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}],
+		"subnet4": [{"interface": %q, "subnet": %q, "pools": [{"pool": "%s - %s"}]}]}}`, nic, nic, subnet, first, last), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(need.KeaPath(), "-c", config)
+	cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
+	return b.run("DHCP4_STARTED", cmd)
+}
