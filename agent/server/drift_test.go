@@ -95,4 +95,8 @@ func TestStatusDriftHealed(t *testing.T) {
 	if where.GetLeftAlone()[0] != "eth0" || where.GetDriftPolicy() != "heal" || len(where.GetDegraded()) != 1 || !strings.Contains(where.GetDegraded()[0], "host_nics[eth0].mtu") {
 		t.Errorf("%v", where)
 	}
+	h.restart()
+	if again := h.await(op.GetId()); again.GetState() != "done" || again.GetDuration().AsDuration() == 0 || len(again.GetHealed()) != 1 {
+		t.Errorf("after a restart: %v", again)
+	}
 }
