@@ -177,7 +177,7 @@ func (d *deadman) takeOver(ctx context.Context) (next time.Duration, done bool, 
 		return 0, false, err
 	}
 	defer st.Close() //nolint:errcheck // only a lock
-	k, err := kernel.Open(kernel.Options{})
+	k, err := kernel.Open(kernelOptions())
 	if err != nil {
 		return 0, false, fmt.Errorf("open the kernel: %w", err)
 	}

@@ -42,7 +42,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	}
 	defer sock.remove()
 	defer sock.Close() //nolint:errcheck // the server has closed it, unless it never came to that
-	k, err := kernel.Open(kernel.Options{})
+	k, err := kernel.Open(kernelOptions())
 	if err != nil {
 		return fmt.Errorf("open the kernel: %w", err)
 	}

@@ -102,7 +102,7 @@ func (r *rig) startAndDie(killAt int64) {
 		r.t.Fatal(err)
 	}
 	r.dieAt(killAt)
-	st.Trace = func(string) { r.point() }
+	st.Trace = func(store.Step) error { r.point(); return nil }
 	ctx, cancel := context.WithCancel(context.Background())
 	r.Engine = New(Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: r.boot,
 		Clock: func() time.Duration { return time.Duration(r.now.Load()) }, Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
@@ -49,10 +50,11 @@ func TestFirstMessage(t *testing.T) {
 func TestFault_A6(t *testing.T) {
 	var mortal atomic.Bool
 	h := newHost(t, func(e *engine.Options, _ *Options) {
-		e.Store.Trace = func(step string) {
-			if strings.HasPrefix(step, "after revisions/") && mortal.Load() {
+		e.Store.Trace = func(step store.Step) error {
+			if step.Deed == store.SyncedDir && step.Path == "revisions" && mortal.Load() {
 				runtime.Goexit() // nothing of the engine goes on
 			}
+			return nil
 		}
 	})
 	h.stage(aBond)

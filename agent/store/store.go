@@ -19,9 +19,10 @@ type Store struct {
 	lock *os.File
 	// last is where the newest good record of a name is, once that is known.
 	last map[string]place
-	// Trace is told before and after each file is put in place; nil is nobody. It is
-	// for tests of what a crash leaves.
-	Trace func(step string)
+	// Trace is told of each thing that was done to a file; nil is nobody. It is for
+	// tests of what a crash leaves, and of what a file system refuses: an error that it
+	// returns counts as the file system's.
+	Trace func(Step) error
 }
 
 // place is one of the two files of a name, and the generation in it.
@@ -223,48 +224,22 @@ func (s *Store) read(name string) record {
 // not written: the kernel may have dropped the pages, and asking again would lie
 // (fsync(2), NOTES).
 func (s *Store) write(name string, head, payload []byte) error {
-	if s.Trace != nil {
-		s.Trace("before " + name)
-		defer s.Trace("after " + name)
-	}
-	path := filepath.Join(s.dir, name)
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(name)+"-")
+	f, tmp, err := s.create(name)
 	if err != nil {
 		return fmt.Errorf("store %s: %w", name, err)
 	}
-	defer os.Remove(tmp.Name()) //nolint:errcheck // gone when the rename succeeded
-	_, err = tmp.Write(head)
+	err = s.fill(f, tmp, head, payload)
 	if err == nil {
-		_, err = tmp.Write(payload)
+		err = s.rename(tmp, name)
 	}
 	if err == nil {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = s.syncFolder(filepath.Dir(name))
 	}
 	if err != nil {
+		_ = s.remove(tmp) // gone when the rename succeeded
 		return fmt.Errorf("store %s: %w", name, err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 const revisionsDir = "revisions"
@@ -319,23 +294,19 @@ func (s *Store) Revisions() ([]int64, error) {
 
 // DropRevision removes an old revision. Removing what is gone is success.
 func (s *Store) DropRevision(n int64) error {
-	err := os.Remove(filepath.Join(s.dir, revisionName(n)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return s.remove(revisionName(n))
 }
 
 // Tidy removes temporary files that a killed process has left.
 func (s *Store) Tidy() {
-	for _, dir := range []string{s.dir, filepath.Join(s.dir, revisionsDir)} {
-		entries, err := os.ReadDir(dir)
+	for _, dir := range []string{".", revisionsDir} {
+		entries, err := os.ReadDir(s.path(dir))
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), ".") && e.Type().IsRegular() {
-				_ = os.Remove(filepath.Join(dir, e.Name()))
+				_ = s.remove(filepath.Join(dir, e.Name()))
 			}
 		}
 	}

@@ -3,195 +3,240 @@
 package e2e
 
 import (
+	stdcmp "cmp"
 	"context"
-	"os"
-	"path/filepath"
-	"strconv"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
+	"github.com/google/go-cmp/cmp"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
-const (
-	plain = `
-host_nics:
-- {name: eth0, ip: {address: 192.0.2.1, netmask: '24', gateway: 192.0.2.254}}
-`
-	bonded = `
-host_nics:
-- {name: eth0, mtu: 9000, ip: {address: 192.0.2.1, netmask: '24'}}
-- {name: bond0, mtu: 9000, bonding: {options: {mode: 802.3ad}, slaves: [eth1, eth2]}}
-- {name: bond0.10, vlan: {id: 10}, base_interface: bond0, ip: {address: 10.1.0.1, netmask: '24', gateway: 10.1.0.254}, ipv6: {address: "2001:db8:1::1", prefix: 64}}
-- {name: bond0.20, vlan: {id: 20}, base_interface: bond0, ip: {address: 10.2.0.1, netmask: '24'}, additional_ips: [10.2.0.2/24]}
-`
-	rebuilt = `
-host_nics:
-- {name: eth0, mtu: 1400, ip: {address: 192.0.2.9, netmask: '24', gateway: 192.0.2.254}}
-- {name: bond0, bonding: {options: {mode: active-backup, primary: eth3, miimon: 50}, slaves: [eth2, eth3]}}
-- {name: bond0.10, vlan: {id: 11}, base_interface: bond0, ip: {address: 10.1.0.7, netmask: '24'}}
-- {name: eth1, ipv6: {address: "2001:db8:9::1", prefix: 64, gateway: "2001:db8:9::ff"}}
-`
-)
+// change is something that is done to a host, and cut off anywhere in between.
+type change struct {
+	name string
+	// begin brings the host to where the change begins, wherever it was, and gives
+	// what to ask for.
+	begin func(v *victim) asking
+	// kept tells from the points that were passed whether the change is kept; until
+	// then it is taken back. A kind of file that was put in place decides.
+	kept func(points []string) bool
+	// untold is a change that nobody has asked for, by an id.
+	untold bool
+	// faults come along with the kill, ends is how the change ends without it, done if
+	// empty. Points before first are those of another change.
+	faults []string
+	ends   string
+	first  int
+	// steps makes every step with a file a point.
+	steps bool
+}
 
-// TestKilledAnywhere kills the real daemon before and after every file that it puts
-// in place, and after every single request to the kernel, while it commits changes
-// that create, rebuild and remove. After a restart the host is exactly as it was
-// before when the commit is not stored, and exactly as committed when it is, and the
-// agent says so of the operation: faults A2, A3, A4 and A6.
+// committing goes from one committed document to another.
+func committing(name, from, to string) change {
+	return change{name: name, kept: placed("revision", 1), begin: func(v *victim) asking {
+		v.committed(from)
+		v.replace(to)
+		return commit
+	}}
+}
+
+// applying goes there without storing it.
+func applying(name, from, to string) change {
+	return change{name: name, kept: placed("running", 1), begin: func(v *victim) asking {
+		v.committed(from)
+		v.replace(to)
+		return apply(0)
+	}}
+}
+
+// committed makes a document the committed one, whatever waits or runs.
+func (v *victim) committed(doc string) {
+	v.t.Helper()
+	if v.status().GetPending() != nil {
+		v.must(rollback(0))
+	}
+	v.discard()
+	v.replace(doc)
+	v.must(commit)
+}
+
+// opening applies with a window, which is open from the second journal on.
+func opening(name, from, to string) change {
+	return change{name: name, kept: placed("journal", 2), begin: func(v *victim) asking {
+		v.committed(from)
+		v.replace(to)
+		return apply(time.Hour)
+	}}
+}
+
+// waiting has a change that waits to be confirmed, and then asks for more.
+func waiting(name, from, to string, window time.Duration, ask asking, kept func([]string) bool) change {
+	return change{name: name, kept: kept, begin: func(v *victim) asking {
+		v.committed(from)
+		v.replace(to)
+		v.must(apply(window))
+		return ask
+	}}
+}
+
+// placed is true once so many files of that kind were put in place.
+func placed(kind string, times int) func([]string) bool {
+	return func(points []string) bool {
+		n := 0
+		for _, p := range points {
+			file, ok := strings.CutPrefix(p, "rename ")
+			if ok && (strings.HasPrefix(file, kind+".") || kind == "revision" && !strings.Contains(file, ".")) {
+				n++
+			}
+		}
+		return n >= times
+	}
+}
+
+func always([]string) bool { return true }
+func never([]string) bool  { return false }
+
+// lapse waits for the deadline to have its way.
+func lapse(ctx context.Context, c hostnicv1.NetConfigServiceClient, _ string) (*hostnicv1.Operation, error) {
+	for {
+		s, err := c.GetStatus(ctx, &hostnicv1.GetStatusRequest{})
+		if err != nil || s.GetPending() == nil && s.GetOperation().GetDone() {
+			return s.GetOperation(), err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestKilledAnywhere kills the real daemon at every file that it puts in place, and
+// after every single request to the kernel, in the middle of every kind of change.
+// After a restart the host is exactly as it was before, or exactly as asked for, by
+// the rule of recovery: faults A2, A3, A4, A5, A6 and A7.
 func TestKilledAnywhere(t *testing.T) {
 	kills := 0
-	for _, c := range []struct {
-		name, from, to string
-		toTheEnd       bool // also behind the point at which the commit is stored
-	}{
-		{"create", plain, bonded, true}, {"rebuild", bonded, rebuilt, false}, {"remove", bonded, plain, false},
+	for _, c := range []change{
+		committing("create", plain, bonded),
+		committing("rebuild", bonded, rebuilt),
+		committing("remove", bonded, plain),
+		committing("move a slave", twoBonds, slaveMoved),
+		committing("change the mode", xor, lacp),
+		committing("change MTUs", smallLarge, largeSmall),
+		committing("change MTUs back", largeSmall, smallLarge),
+		committing("change addresses", addressed, readdressed),
+		everyStep(committing("every step with a file", little, littleMore)),
+		applying("apply", bonded, plain),
+		opening("apply with a window", slaveMoved, twoBonds),
+		waiting("confirm", little, littleMore, time.Hour, commit, placed("revision", 1)),
+		waiting("take back", xor, lacp, time.Hour, rollback(0), placed("journal", 1)),
+		unasked(waiting("deadline", little, littleMore, time.Second, lapse, always)),
+		rollingBack("roll back to a revision", smallLarge, largeSmall),
+		undoing("undo", xor, lacp, 5),
 	} {
-		t.Run(c.name, func(t *testing.T) { kills += killEverywhere(t, c.from, c.to, c.toTheEnd) })
+		t.Run(c.name, func(t *testing.T) {
+			v := newVictim(t)
+			v.killEverywhere(c)
+			kills += v.kills
+			t.Logf("%d kills", v.kills)
+		})
 	}
 	t.Logf("%d kills", kills)
 }
 
-func killEverywhere(t *testing.T, from, to string, toTheEnd bool) (kills int) {
-	h := newHost(t, "eth0", "eth1", "eth2", "eth3")
-	h.ns.IP(t, "addr", "add", "198.18.3.1/24", "dev", "eth3") // somebody else's
-	h.start()
-	h.replace(from)
-	h.run("commit")
-	old, revision := h.look(), int64(1)
-	for at := 1; ; at++ {
-		id := "killed-at-" + strconv.Itoa(at)
-		h.replace(to)
-		h.stop()
-		h.env = []string{"HOSTNIC_CRASH_AT=" + strconv.Itoa(at)}
-		h.launch(os.Getenv("HOSTNICD_CRASH"))
-		survived := h.commitOrDie(id)
-		if survived {
-			h.stop()
-		} else {
-			<-h.exited
-			kills++
-		}
-		h.env = nil
-		cut := h.look()
-		h.start()
-		now, stored := h.look(), h.status().CommittedRevision > revision
-		h.tells(id, stored, revision+1)
-		if !stored && now != old {
-			t.Fatalf("killed at point %d, not stored, and the host is not as before; cut off it was:\n%s\nit is:\n%s\nwant:\n%s", at, cut, now, old)
-		}
-		if stored {
-			if s := h.status(); s.Uncommitted || s.Pending != nil {
-				t.Errorf("killed at point %d and stored, but status says %+v", at, s)
+func unasked(c change) change   { c.untold = true; return c }
+func everyStep(c change) change { c.steps = true; return c }
+
+// rollingBack goes from a committed document to the revision before it.
+func rollingBack(name, to, from string) change {
+	return change{name: name, kept: placed("running", 1), begin: func(v *victim) asking {
+		v.committed(to)
+		v.committed(from)
+		return rollback(v.status().GetCommittedRevision() - 1)
+	}}
+}
+
+// undoing is a commit of which the kernel refuses an operation, cut off on the way
+// back.
+func undoing(name, from, to string, operation int) change {
+	c := committing(name, from, to)
+	c.faults, c.ends, c.kept = []string{fmt.Sprintf("refuse %d %d 22", operation, operation)}, "rolled-back", never
+	c.first = 2 + operation // after the journal and the operations before
+	return c
+}
+
+func (v *victim) killEverywhere(c change) {
+	before, after, points := v.unharmed(c)
+	if after.revision > before.revision+1 || len(points) < 4 {
+		v.t.Fatalf("this is no change: from %+v to %+v by\n%s", before, after, strings.Join(points, "\n"))
+	}
+	step := after.revision - before.revision
+	for at, tries := max(1, c.first), 0; at <= len(points); {
+		ask := c.begin(v)
+		before.revision = v.status().GetCommittedRevision()
+		after.revision = before.revision + step
+		v.plan(append(c.faults, c.killAt(at))...)
+		if op := v.survives(ask); op != nil {
+			// A deadline may have passed before anybody looked; and an option that lingers
+			// in a bond need not be set a second time.
+			if tries++; tries > 3 && at < len(points) {
+				v.t.Fatalf("point %d is never reached: %v\n%s", at, op, strings.Join(v.reached(), "\n"))
 			}
-			if out, code := h.try("diff"); code != 0 {
-				t.Errorf("killed at point %d and stored, but there is something to do:\n%s", at, out)
+			v.plan()
+			if tries > 3 {
+				return
 			}
+			continue
 		}
-		switch {
-		case survived && !stored:
-			t.Fatalf("the commit has ended at point %d and is not stored", at)
-		case survived, stored && !toTheEnd:
-			return kills
-		case stored:
-			h.replace(from)
-			h.run("commit")
-			revision += 2
-			if again := h.look(); again != old {
-				t.Fatalf("back where it came from the host is\n%s\nwant\n%s", again, old)
-			}
+		passed, cut := v.reached(), v.look()
+		v.buried()
+		v.live()
+		want, kept := before, c.kept(passed)
+		if kept {
+			want = after
 		}
-	}
-}
-
-// tells wants the agent to tell what has become of a commit, and to tell it again to
-// whoever repeats the request.
-func (h *host) tells(id string, stored bool, revision int64) {
-	h.t.Helper()
-	api := h.api()
-	answer, err := api.GetOperation(h.t.Context(), &hostnicv1.GetOperationRequest{Id: id})
-	if status.Code(err) == codes.NotFound && !stored {
-		return // it had not begun to do anything
-	}
-	if err != nil {
-		h.t.Fatalf("%s: %v", id, err)
-	}
-	op, want := answer.GetOperation(), "rolled-back"
-	if stored {
-		want = "done"
-	}
-	if op.GetState() != want || stored && op.GetRevision() != revision || !stored && !strings.Contains(op.GetError(), "the agent was killed") {
-		h.t.Errorf("%s: %v, want it %s", id, op, want)
-	}
-	stream, err := api.Commit(h.t.Context(), commitAs(id))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	var again *hostnicv1.Operation
-	for !again.GetDone() {
-		update, err := stream.Recv()
-		if err != nil {
-			h.t.Fatalf("%s again: %v", id, err)
+		what := fmt.Sprintf("killed at point %d, %s", at, passed[len(passed)-1])
+		v.stands(what, want, cut)
+		v.settled(what)
+		if !c.untold {
+			v.tells(what, ask, kept)
 		}
-		again = update.GetUpdate().GetOperation()
-	}
-	if !proto.Equal(again, op) {
-		h.t.Errorf("%s again: %v, want %v", id, again, op)
+		at, tries = at+1, 0
 	}
 }
 
-// replace makes a document the whole candidate.
-func (h *host) replace(doc string) {
-	h.t.Helper()
-	file := filepath.Join(h.dir, "doc.yaml")
-	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
-		h.t.Fatal(err)
+func (c change) killAt(at int) string {
+	if c.steps {
+		return fmt.Sprint("kill ", at, " steps")
 	}
-	h.run("stage", "--replace", "-f", file)
+	return fmt.Sprint("kill ", at)
 }
 
-// stop ends the daemon in order.
-func (h *host) stop() {
-	h.t.Helper()
-	_ = h.daemon.Process.Signal(os.Interrupt)
-	<-h.exited
-	h.daemon = nil
-}
-
-func commitAs(id string) *hostnicv1.CommitRequest {
-	return &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id, Probes: []string{"none"}}}
-}
-
-// commitOrDie asks for a commit, and is false when the daemon has died of it.
-func (h *host) commitOrDie(id string) bool {
-	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+// unharmed has the change done without any kill, and gives where it begins, where it
+// leads, and what it passes.
+func (v *victim) unharmed(c change) (before, after standing, points []string) {
+	v.t.Helper()
+	ask := c.begin(v)
+	before = v.standing()
+	v.plan(append(c.faults, c.killAt(0))...)
+	ctx, cancel := v.context()
 	defer cancel()
-	api := h.api()
-	// The daemon may die before it answers anybody.
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-h.exited:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	defer func() { cancel(); <-ended }()
-	stream, err := api.Commit(ctx, commitAs(id), grpc.WaitForReady(true))
-	for err == nil {
-		var answer *hostnicv1.CommitResponse
-		if answer, err = stream.Recv(); err == nil && answer.GetUpdate().GetOperation().GetDone() {
-			return true
-		}
+	op, err := ask(ctx, v.api, v.newID())
+	if want := stdcmp.Or(c.ends, "done"); err != nil || op.GetState() != want {
+		v.t.Fatalf("%v, %s: %s", err, op.GetState(), op.GetError())
 	}
-	<-h.exited
-	return false
+	points = v.reached()
+	v.plan()
+	after = v.standing()
+	v.settled("undisturbed")
+	return before, after, points
+}
+
+// stands wants the host to stand there.
+func (v *victim) stands(what string, want standing, cut string) {
+	v.t.Helper()
+	if diff := cmp.Diff(want, v.standing(), cmp.AllowUnexported(standing{})); diff != "" {
+		v.t.Fatalf("%s: it is not where it ought to be (-want +is):\n%s\ncut off it was:\n%s", what, diff, cut)
+	}
 }

@@ -1,0 +1,166 @@
+//go:build kernel
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/netcfg/kernel"
+	"github.com/hostnic/hostnic/test/netns"
+)
+
+// TestKilledInRecovery kills the daemon in the middle of a commit, and its successor
+// at every point of the way back.
+func TestKilledInRecovery(t *testing.T) {
+	v := newVictim(t)
+	c := committing("", xor, lacp)
+	const at = 8 // some way into it
+	cutOff := func() standing {
+		ask := c.begin(v)
+		before := v.standing()
+		v.plan(fmt.Sprint("kill ", at))
+		if op := v.survives(ask); op != nil {
+			t.Fatalf("it has ended: %v", op)
+		}
+		v.buried()
+		return before
+	}
+	for m := 1; ; m++ {
+		before := cutOff()
+		died := v.diesAtStart(m)
+		points := v.reached()
+		if died {
+			v.live()
+		} else {
+			v.plan()
+		}
+		what := fmt.Sprintf("killed at point %d of the way back, %s", m, points[len(points)-1])
+		v.stands(what, before, "")
+		v.settled(what)
+		if !died {
+			if m < 8 {
+				t.Errorf("the way back takes but %q", points)
+			}
+			break
+		}
+	}
+	t.Logf("%d kills", v.kills)
+}
+
+// diesAtStart starts a daemon that is to die at that point, and is false when it is
+// ready before.
+func (v *victim) diesAtStart(point int) bool {
+	v.t.Helper()
+	v.plan(fmt.Sprint("kill ", point))
+	v.launch(os.Getenv("HOSTNICD_CRASH"))
+	if v.isUp() {
+		return false
+	}
+	v.buried()
+	return true
+}
+
+// TestKilledAtBoot kills the daemon at every point of bringing a host that was
+// switched on to what is committed. What was running and not committed is forgotten.
+func TestKilledAtBoot(t *testing.T) {
+	v := newVictim(t)
+	v.committed(twoBonds)
+	want := v.standing()
+	v.replace(bonded)
+	v.must(apply(0))
+	v.kill()
+	v.reboot()
+	v.live()
+	v.stands("booted", want, "")
+	for m := 1; ; m++ {
+		v.kill()
+		v.reboot()
+		died := v.diesAtStart(m)
+		points := v.reached()
+		if died {
+			v.live()
+		} else {
+			v.plan()
+		}
+		what := fmt.Sprintf("killed at point %d of the boot, %s", m, points[len(points)-1])
+		v.stands(what, want, "")
+		v.settled(what)
+		if !died {
+			if m < 12 {
+				t.Errorf("the boot takes but %q", points)
+			}
+			break
+		}
+	}
+	t.Logf("%d kills", v.kills)
+}
+
+// reboot is the host switched off and on again: bare NICs, and another boot id. The
+// daemon is dead.
+func (v *victim) reboot() {
+	v.t.Helper()
+	v.endGuards()
+	if err := v.host.kernel.Close(); err != nil {
+		v.t.Fatal(err)
+	}
+	v.ns, v.far = netns.New(v.t), netns.New(v.t)
+	v.plug()
+	v.boots++
+	id := filepath.Join(v.dir, fmt.Sprint("boot_id", v.boots))
+	if err := os.WriteFile(id, fmt.Appendf(nil, "00000000-0000-4000-8000-%012d\n", v.boots), 0o600); err != nil {
+		v.t.Fatal(err)
+	}
+	const place = "/proc/sys/kernel/random/boot_id"
+	if err := unix.Mount(id, place, "", unix.MS_BIND, ""); err != nil {
+		v.t.Fatal(err)
+	}
+	v.t.Cleanup(func() { _ = unix.Unmount(place, unix.MNT_DETACH) })
+	var err error
+	v.ns.Do(func() { v.host.kernel, err = kernel.Open(kernel.Options{}) })
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// TestGuardKilled kills the daemon while a change waits to be confirmed, and at the
+// deadline its guard, at every point of the way back. Whoever comes next finishes it.
+func TestGuardKilled(t *testing.T) {
+	v := newVictim(t)
+	c := waiting("", little, littleMore, time.Second, nil, always)
+	v.committed(little)
+	want := v.standing()
+	guarded := func(m int) []string {
+		c.begin(v)
+		v.plan(fmt.Sprint("guard kill ", m))
+		v.kill()
+		v.eventually("the guard has ended", patience, func() bool { return len(v.guards()) == 0 })
+		return v.reached()
+	}
+	points := guarded(0)
+	if len(points) < 5 {
+		t.Fatalf("the way back takes but %q", points)
+	}
+	for m := 1; m <= len(points); {
+		v.live()
+		passed := guarded(m)
+		cut := v.look()
+		v.live()
+		want.revision = v.status().GetCommittedRevision()
+		if len(passed) == 0 {
+			continue // the daemon has seen the deadline itself
+		}
+		what := fmt.Sprintf("the guard killed at point %d, %s", m, passed[len(passed)-1])
+		v.stands(what, want, cut)
+		v.settled(what)
+		v.kills += 2
+		m++
+		v.kill()
+	}
+	t.Logf("%d kills", v.kills)
+}
