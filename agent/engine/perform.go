@@ -170,6 +170,9 @@ func (e *Engine) progress(t *tracked, word string) func(plan.Phase) {
 // that does not reach its end.
 func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep converge.Report, journal journalRecord) error {
 	changed := rep.Wrote || !netcfg.Equal(journal.Next, e.running)
+	if t.request.Kind == Apply || t.request.Kind == Rollback {
+		e.lapsed = "" // whoever asks for this has looked
+	}
 	if t.request.Kind == Commit {
 		if err := e.storeRevision(t, op, journal.Next); err != nil {
 			return e.undo(ctx, t, op, rep, journal, err)
