@@ -53,7 +53,7 @@ func (e *UnsafeError) Error() string { return fmt.Sprintf("%s is not trusted: %s
 // Open takes the state directory, making it with mode 0700 if it is missing. The
 // directory is locked until Close or the end of the process.
 func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Join(dir, revisionsDir), 0o700); err != nil {
+	if err := makeDirs(dir); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
 	if err := trusted(dir); err != nil {
@@ -73,6 +73,18 @@ func Open(dir string) (*Store, error) {
 	}
 	nameHolder(lock.Name())
 	return &Store{dir: dir, lock: lock, last: map[string]place{}}, nil
+}
+
+// makeDirs makes what is missing of the state directory, so that a power cut does not
+// take it along with what is in it.
+func makeDirs(dir string) error {
+	if st, err := os.Stat(filepath.Join(dir, revisionsDir)); err == nil && st.IsDir() {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(dir, revisionsDir), 0o700); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
 }
 
 // nameHolder writes our process into the lock file, for whoever finds it locked. The
@@ -254,8 +266,9 @@ func (s *Store) PutRevision(n int64, v any) error {
 		return fmt.Errorf("encode revision %d: %w", n, err)
 	}
 	if err := s.write(revisionName(n), head, payload); err != nil {
-		// It must not turn up after its commit has been refused.
-		return errors.Join(err, s.DropRevision(n))
+		// It must not turn up after its commit has been refused, not even when the power
+		// is cut next.
+		return errors.Join(err, s.DropRevision(n), s.syncFolder(revisionsDir))
 	}
 	return nil
 }
