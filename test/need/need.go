@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hostnic/hostnic/test/flakey"
 )
 
 // Feature is something that a kernel, or the right to use it, may lack. Its
@@ -39,6 +41,7 @@ const (
 	TUN    Feature = "tun"    // taps
 	Netem  Feature = "netem"  // loss and delay by the queueing discipline netem
 	Own    Feature = "own"    // a kernel that is nobody else's, whose clock and memory may be played with
+	Flakey Feature = "flakey" // disks that forget what is written, with ext4 on them
 
 	// DHCP servers.
 	Dnsmasq Feature = "dnsmasq"
@@ -124,6 +127,7 @@ var probes = map[Feature]func() error{
 	TUN:    sync.OnceValue(inScratch(tun)),
 	Netem:  sync.OnceValue(inScratch(netem)),
 	Own:    sync.OnceValue(own),
+	Flakey: sync.OnceValue(flakey.Missing),
 
 	Dnsmasq: sync.OnceValue(func() error { return there(DnsmasqPath()) }),
 	Kea:     sync.OnceValue(func() error { return there(KeaPath()) }),
