@@ -70,6 +70,16 @@ test-kernel: setup-tests build bin/hostnicd-crash ## tests in a kernel with bond
 bin/hostnicd-crash:
 	CGO_ENABLED=0 go build -trimpath -tags crash -o $@ ./cmd/hostnicd
 
+SOAK ?= 1000
+SEED ?= 0
+
+.PHONY: soak
+soak: setup build bin/hostnicd-crash ## SOAK=1000 random kills of the daemon, and as many random documents beside foreign things; SEED=n repeats
+	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=all RUN_IN_KERNEL_TIMEOUT=86400 \
+		go test -timeout 0 -tags kernel -exec '$(CURDIR)/test/run-in-kernel' ./test/e2e -run 'TestSoak$$' -v -soak $(SOAK) -soak-seed $(SEED)
+	@HOSTNIC_NEED=all RUN_IN_KERNEL_TIMEOUT=86400 \
+		go test -timeout 0 -tags kernel -exec '$(CURDIR)/test/run-in-kernel' ./test/scenario -run 'TestForeign$$' -v -foreign $(SOAK) | grep -v '"level"'
+
 .PHONY: demo
 demo: setup build ## the agent at work on a bond, in a kernel of its own
 	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/run-in-kernel test/demo/demo

@@ -17,7 +17,7 @@ import (
 func Of(s state.Snapshot) string {
 	var out []string
 	for _, l := range s.Links {
-		line := fmt.Sprintf("%s %s mac %s mtu %d up %v group %d", l.Name, l.Kind, l.MAC, l.MTU, l.AdminUp, l.Group)
+		line := fmt.Sprintf("%s %s mac %s mtu %d up %v group %d", l.Name, l.Kind, mac(l), l.MTU, l.AdminUp, l.Group)
 		if l.Master != 0 {
 			line += " master " + s.Name(l.Master)
 		}
@@ -38,6 +38,18 @@ func Of(s state.Snapshot) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
+}
+
+// mac leaves out what the bonding driver moves about: the MACs of slaves, of which the
+// one that they get back counts, and those that follow them.
+func mac(l state.Link) string {
+	switch {
+	case l.Slave != nil:
+		return l.Slave.PermMAC
+	case l.Kind == "vlan", l.Bond != nil && l.Bond.Options["fail_over_mac"] != "none":
+		return "any"
+	}
+	return l.MAC
 }
 
 // onlink is RTNH_F_ONLINK.
