@@ -216,8 +216,8 @@ func value(p *int) any {
 func words(s state.Snapshot) []string {
 	var out []string
 	for _, l := range s.Links {
-		line := fmt.Sprintf("%s kind=%s mtu=%d up=%v master=%s parent=%s vlan=%d", l.Name, l.Kind, l.MTU, l.AdminUp,
-			s.Name(l.Master), s.Name(l.Parent), l.VLANID)
+		line := fmt.Sprintf("%s kind=%s mtu=%d up=%v master=%s parent=%s vlan=%d group=%d", l.Name, l.Kind, l.MTU, l.AdminUp,
+			s.Name(l.Master), s.Name(l.Parent), l.VLANID, l.Group)
 		if ownMAC(l) {
 			line += " mac=" + l.MAC
 		}

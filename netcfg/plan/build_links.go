@@ -15,8 +15,10 @@ import (
 const groupDeleteFrom = 3
 
 // linksOut deletes what goes: with the parent where that goes too, as the owner
-// group where all of it goes, as a group made for the purpose, or one by one.
+// group where all of it goes, as a group made for the purpose, or one by one. What
+// somebody else has made leaves no group of his for it.
 func (b *builder) linksOut() {
+	b.reprieve()
 	var roots []*state.Link
 	gone := make(map[int]bool, len(b.in.GoneLinks))
 	for _, i := range b.in.GoneLinks {
@@ -24,10 +26,13 @@ func (b *builder) linksOut() {
 	}
 	for _, i := range b.in.GoneLinks {
 		l := b.now.links[i]
-		if l == nil || gone[l.Parent] {
-			continue
+		switch {
+		case l == nil || gone[l.Parent]:
+		case l.Group == OwnerGroup || l.Group == DoomedGroup:
+			roots = append(roots, l)
+		default:
+			b.do(Op{Action: LinkDel, Index: l.Index, Name: l.Name})
 		}
-		roots = append(roots, l)
 	}
 	if len(roots) < groupDeleteFrom {
 		for _, l := range roots {
@@ -55,6 +60,16 @@ func (b *builder) linksOut() {
 		names = append(names, l.Name)
 	}
 	b.do(Op{Action: GroupDel, Group: group, Names: names})
+}
+
+// reprieve takes what stays out of the group that is about to be deleted. It was put
+// there by a plan that did not get to its end.
+func (b *builder) reprieve() {
+	for _, w := range b.in.Links {
+		if l := b.now.links[w.Index]; l != nil && l.Group == DoomedGroup {
+			b.do(Op{Action: LinkSet, Index: l.Index, Name: l.Name, Group: OwnerGroup, Why: "was about to be deleted"})
+		}
+	}
 }
 
 // wholeGroup is true when everything in the group goes and everything that goes,
