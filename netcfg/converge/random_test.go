@@ -235,17 +235,11 @@ func words(s state.Snapshot) []string {
 	return out
 }
 
-// addressWords keeps the order of IPv4 addresses within a subnet, which is what the
-// kernel makes something of.
+// addressWords keeps the order of addresses within a subnet, which is what the kernel
+// makes something of: primary and secondary, and the source of what is sent.
 func addressWords(list []state.Address) string {
-	key := func(a state.Address) string {
-		if a.Prefix.Addr().Is6() {
-			return a.Prefix.String()
-		}
-		return a.Prefix.Masked().String()
-	}
 	list = slices.DeleteFunc(list, state.Address.LinkLocal)
-	slices.SortStableFunc(list, func(a, b state.Address) int { return strings.Compare(key(a), key(b)) })
+	slices.SortStableFunc(list, func(a, b state.Address) int { return a.Prefix.Masked().Compare(b.Prefix.Masked()) })
 	line := ""
 	for _, a := range list {
 		line += " " + a.Prefix.String()

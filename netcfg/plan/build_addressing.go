@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -108,8 +109,15 @@ func (b *builder) addressesOut() {
 	}
 	for i := range b.in.Links {
 		l := &b.in.Links[i]
-		for _, a := range outOfOrder(b.now.addrs[l.Index], l.Addresses) {
+		for _, a := range outOfOrder(b.now.addrs[l.Index], l.Addresses, netip.Addr.Is4) {
 			b.removeAddress(a, "to come back in the order of the document")
+		}
+		if l.AsBefore {
+			newestLast := slices.Clone(b.now.addrs[l.Index])
+			slices.Reverse(newestLast)
+			for _, a := range outOfOrder(newestLast, l.Addresses, netip.Addr.Is6) {
+				b.removeAddress(a, "to come back in the order in which it was")
+			}
 		}
 	}
 }
@@ -153,9 +161,9 @@ func (b *builder) removeAddress(a state.Address, why string) {
 	}
 }
 
-// outOfOrder are the present IPv4 addresses that stand where a wanted one of the
+// outOfOrder are the present addresses of a family that stand where a wanted one of the
 // same subnet has to come before them.
-func outOfOrder(have, want []state.Address) []state.Address {
+func outOfOrder(have, want []state.Address, family func(netip.Addr) bool) []state.Address {
 	if len(want) < 2 {
 		return nil
 	}
@@ -163,7 +171,7 @@ func outOfOrder(have, want []state.Address) []state.Address {
 	missing := map[netip.Prefix]bool{} // subnets with a wanted address that is not there, or goes
 	last := map[netip.Prefix]int{}
 	for _, w := range want {
-		if !w.Prefix.Addr().Is4() {
+		if !family(w.Prefix.Addr()) {
 			continue
 		}
 		subnet := w.Prefix.Masked()
@@ -195,8 +203,26 @@ func (b *builder) addressesIn() {
 			b.addAddress(l.Index, a, why)
 		}
 	}
-	for _, a := range b.keptAddrs {
+	for a := range asFound(b.keptAddrs) {
 		b.addAddress(a.Link, a, "was lost with the link, somebody else's")
+	}
+}
+
+// asFound is the order in which addresses that stood so in a look have to be added to
+// stand so again. The kernel puts a new IPv6 address before those that are there, and
+// takes the first that will do as the source of what it sends.
+func asFound(found []state.Address) iter.Seq[state.Address] {
+	return func(yield func(state.Address) bool) {
+		for i := range found {
+			if found[i].Prefix.Addr().Is4() && !yield(found[i]) {
+				return
+			}
+		}
+		for i := range slices.Backward(found) {
+			if found[i].Prefix.Addr().Is6() && !yield(found[i]) {
+				return
+			}
+		}
 	}
 }
 

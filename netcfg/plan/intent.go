@@ -69,10 +69,12 @@ type Link struct {
 	Options map[string]string
 	// Slaves of a bond, in document order.
 	Slaves []int
-	// Addresses in the order wanted. Of a slave, none are wanted and NoAddresses is
-	// set: whatever is there has to go.
+	// Addresses in the order in which to add them. Of a slave, none are wanted and
+	// NoAddresses is set: whatever is there has to go.
 	Addresses   []state.Address
 	NoAddresses bool
+	// AsBefore says that IPv6 addresses, too, are to stand in the order that this makes.
+	AsBefore bool
 	// Foreign are those of Addresses that are somebody else's: the agent had taken
 	// them off, and gives them back.
 	Foreign []netip.Prefix

@@ -63,7 +63,7 @@ func (r *resolver) giveBack() {
 			b.Addresses = slices.Concat(b.Addresses, b.Adopted)
 			b.Routes = slices.Concat(b.Routes, b.AdoptedRoutes)
 		}
-		for _, a := range b.Addresses {
+		for a := range asFound(b.Addresses) {
 			if !wanted()[a.Prefix.Addr()] {
 				w.giveBack(a)
 			}

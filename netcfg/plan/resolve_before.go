@@ -60,12 +60,13 @@ func (r *resolver) has(index int, a state.Address) bool {
 
 // beforeOn wants back what others had on the link of that name.
 func (r *resolver) beforeOn(w *Link, name string, addrs []state.Address, routes []state.Route) {
-	for _, a := range addrs {
+	for a := range asFound(addrs) {
 		if !ofKernel(a) && !r.ownsAddress(name, a) {
 			w.giveBack(a)
 		}
 	}
-	inOrderOf(addrs, w.Addresses)
+	inOrderOf(slices.Collect(asFound(addrs)), w.Addresses)
+	w.AsBefore = true
 	wanted := map[routeKey]bool{}
 	for _, route := range r.out.Routes {
 		wanted[keyOfRoute(route.Route)] = true
@@ -79,8 +80,8 @@ func (r *resolver) beforeOn(w *Link, name string, addrs []state.Address, routes 
 	}
 }
 
-// inOrderOf puts addresses back into the order in which they were; those that were
-// not there come last.
+// inOrderOf puts addresses back into the order in which they were added; those that
+// were not there come last.
 func inOrderOf(was, list []state.Address) {
 	place := func(a state.Address) int {
 		i := slices.IndexFunc(was, func(w state.Address) bool { return w.Prefix == a.Prefix })
