@@ -4,12 +4,14 @@ package scenario
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,48 +22,82 @@ import (
 	"github.com/hostnic/hostnic/netcfg/state"
 )
 
-// TestForeign lets a hundred random documents come and go on a host where others
-// live: a guest in a bridge, a VLAN on a NIC that nobody manages, addresses and
-// routes by hand and by a routing daemon, on managed NICs and elsewhere. Some of the
-// documents are refused by the kernel half-way. Whatever happens, what is others'
-// stays, byte for byte, except on a NIC for as long as it is a slave; and when all is
-// let go, the host is as it was.
+var foreign = flag.Int("foreign", 200, "how many random changes to make on a host where others live")
+
+// TestForeign lets random documents come and go, be committed and rolled back, on a host
+// where others live: a guest in a bridge, a VLAN on a NIC that nobody manages, addresses
+// and routes by hand and by a routing daemon, on managed NICs and elsewhere. Some of the
+// changes are refused by the kernel half-way. Whatever happens, the kernel tells of the
+// links of others the very same, byte by byte; what others have on a managed NIC is there
+// whenever that is no slave; and when all is let go, the host is as it was.
 func TestForeign(t *testing.T) {
 	const seed = 20261121
 	t.Logf("seed %d", seed)
+	began := time.Now()
 	random := rand.New(rand.NewPCG(seed, 0))
 	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth9")
 	h.neighbours()
 	before := h.look()
-	outcomes := map[engine.State]int{}
-	for i := range 100 {
-		doc := randomDocument(random)
-		h.inject(nil)
-		if random.IntN(3) == 0 {
-			h.breakAt(random.IntN(12), []syscall.Errno{unix.EINVAL, unix.ENODEV, unix.EPERM, unix.EEXIST}[random.IntN(4)])
-		}
-		was := h.look()
-		op, ops := h.tryReplace(doc)
-		h.inject(nil)
-		outcomes[op.State]++
-		what := fmt.Sprintf("document %d: %s, %v\n%s%s", i, op.State, op.Err, doc, listed(ops))
-		switch op.State {
-		case engine.Done:
-			h.settled()
-		case engine.RolledBack:
-			h.becomes(renumbered(was), func() state.Snapshot { return renumbered(h.look()) })
-		default:
-			t.Fatal(what)
-		}
+	apart := []string{"lo", "br0", "eth8", "tap0", "eth9", "guests"}
+	dump := h.settledDump(apart...)
+	outcomes := map[string]int{}
+	for i := range *foreign {
+		what := fmt.Sprintf("change %d: %s", i, h.randomChange(random, outcomes))
 		h.becomes(h.foreign(before, before), func() state.Snapshot { return h.foreign(h.look(), before) })
+		untouched(t, dump, h.dump(apart...))
 		if t.Failed() {
 			t.Fatal(what)
 		}
 	}
-	t.Log(outcomes)
 	h.tryReplace(`{}`)
 	h.settled()
 	h.unchanged(before)
+	untouched(t, dump, h.dump(apart...))
+	if testing.Verbose() {
+		fmt.Printf("%d changes beside %d messages about others: %v; touched: 0; %v\n", *foreign, len(dump), outcomes, time.Since(began).Round(time.Second))
+	}
+}
+
+// randomChange applies a random document or goes back to one, while the kernel may
+// refuse something, and sees to it that the host is as wanted then, or as it was.
+func (h *host) randomChange(random *rand.Rand, outcomes map[string]int) (what string) {
+	h.t.Helper()
+	was := h.look()
+	if random.IntN(3) == 0 {
+		h.breakAt(random.IntN(12), []syscall.Errno{unix.EINVAL, unix.ENODEV, unix.EPERM, unix.EEXIST}[random.IntN(4)])
+	}
+	var op engine.Operation
+	if n := random.IntN(10); n < 6 {
+		doc := randomDocument(random)
+		var ops []plan.Op
+		op, ops = h.tryReplace(doc)
+		what = doc + listed(ops)
+	} else {
+		r := engine.Request{Kind: engine.Rollback}
+		switch last := h.View().CommittedRevision; {
+		case n == 9:
+			r.Kind = engine.Commit
+		case n == 8 && last > 0:
+			r.Revision = new(1 + random.Int64N(last))
+		}
+		var err error
+		if op, err = h.Do(h.t.Context(), r, nil); err != nil {
+			h.t.Fatal(err)
+		}
+		what = string(r.Kind)
+	}
+	h.inject(nil)
+	outcomes[string(op.Kind)+" "+string(op.State)]++
+	what = fmt.Sprintf("%s, %s, %v", what, op.State, op.Err)
+	switch op.State {
+	case engine.Done:
+		h.settled()
+	case engine.RolledBack:
+		h.becomes(renumbered(was), func() state.Snapshot { return renumbered(h.look()) })
+	default:
+		h.t.Fatal(what)
+	}
+	return what
 }
 
 // neighbours are the others.
@@ -78,13 +114,16 @@ func (h *host) neighbours() {
 	hand.up("guests")
 	hand.addAddress("guests", "10.89.0.1/24", "2001:db8:89::1/64")
 	hand.addRoute("10.90.0.0/16", "10.89.0.2", "guests", protocol(unix.RTPROT_BIRD))
-	hand.addAddress("eth2", "10.91.0.1/24", "10.91.0.2/24", "2001:db8:91::1/64")
+	hand.addAddress("eth2", "10.91.0.1/24", "10.91.0.2/24", "2001:db8:91::1/64", "2001:db8:91::2/64", "2001:db8:91::3/64")
 	hand.addRoute("10.92.0.0/16", "10.91.0.9", "eth2", protocol(unix.RTPROT_BIRD))
 	hand.addRoute("10.93.0.0/16", "10.91.0.9", "eth2", table(100), metric(7))
 	hand.addRoute("10.94.0.0/16", "", "eth1")
 	hand.addRoute("2001:db8:92::/48", "2001:db8:91::9", "eth2", protocol(unix.RTPROT_BIRD))
 	hand.addRoute("2001:db8:93::/48", "", "eth1", table(100))
 	hand.must("MTU", hand.LinkSetMTU(hand.link("eth3"), 1400))
+	hand.ns.IP(h.t, "neigh", "add", "10.89.0.2", "lladdr", "52:54:00:89:00:02", "dev", "guests", "nud", "permanent")
+	hand.ns.IP(h.t, "-6", "neigh", "add", "2001:db8:88::2", "lladdr", "52:54:00:88:00:02", "dev", "br0", "nud", "permanent")
+	hand.ns.IP(h.t, "rule", "add", "from", "10.91.0.0/24", "lookup", "100")
 }
 
 // randomDocument is a whole configuration for the NICs eth0 to eth3.
