@@ -142,6 +142,11 @@ func commit(ctx context.Context, c hostnicv1.NetConfigServiceClient, id string) 
 	return follow(c.Commit(ctx, &hostnicv1.CommitRequest{Options: quick(id, 0)}))
 }
 
+// carefulCommit is a commit as agentctl asks for it.
+func carefulCommit(ctx context.Context, c hostnicv1.NetConfigServiceClient, id string) (*hostnicv1.Operation, error) {
+	return follow(c.Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{OperationId: id}}))
+}
+
 // apply asks for an apply; a window of 0 is none.
 func apply(window time.Duration) asking {
 	return func(ctx context.Context, c hostnicv1.NetConfigServiceClient, id string) (*hostnicv1.Operation, error) {

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func (s *soaking) mission() mission {
 	waits := apply(time.Hour)
 	switch n := s.IntN(100); {
 	case n < 7:
-		return mission{"commit", nil, rehearsedCommit, placed("revision", 1), false}
+		return mission{"commit", nil, carefulCommit, placed("revision", 1), false}
 	case n < 35:
 		return mission{"commit", nil, commit, placed("revision", 1), false}
 	case n < 50:
@@ -246,15 +247,26 @@ func (s *soaking) expected(m mission, before standing, kept, rebooted bool) (wan
 	}
 	switch {
 	case rebooted && want.revision == s.home.revision:
-		return s.home, true
+		return s.madeAnew(s.home), true
 	case rebooted: // what was committed just now
-		return want, m.name == "confirm"
+		return s.madeAnew(want), m.name == "confirm"
 	case kept && !m.back:
 		s.on++
 	default:
 		s.returned++
 	}
 	return want, sure
+}
+
+// madeAnew is the same with bonds that are new: one that was there before its document
+// keeps the MAC of the slave that it had it from, for as long as that is a slave.
+func (s *soaking) madeAnew(want standing) standing {
+	s.t.Helper()
+	bondMAC := regexp.MustCompile(`(?m)^(\S+ bond mac) \S+`)
+	if now := s.look(); bondMAC.ReplaceAllString(now, "$1") == bondMAC.ReplaceAllString(want.image, "$1") {
+		want.image = now
+	}
+	return want
 }
 
 // changed is where a change leads that is kept.
