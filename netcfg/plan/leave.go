@@ -84,7 +84,7 @@ func (l *leaver) asItIs(w Link) Link {
 	if w.Kind == netcfg.KindBond {
 		out.MTU = have.MTU // which its slaves are to have
 	}
-	for _, a := range l.snapshot.AddressesOf(w.Index) {
+	for a := range asFound(l.snapshot.AddressesOf(w.Index)) {
 		if contains(w.Addresses, a) {
 			out.Addresses = append(out.Addresses, a)
 		}

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/hostnic/hostnic/netcfg/kernel"
@@ -168,17 +166,6 @@ func (h *host) stage(doc string) {
 		h.t.Fatal(err)
 	}
 	h.run("stage", "-f", file)
-}
-
-// api is the daemon's, whichever is running.
-func (h *host) api() hostnicv1.NetConfigServiceClient {
-	h.t.Helper()
-	conn, err := grpc.NewClient("unix:"+h.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { _ = conn.Close() })
-	return hostnicv1.NewNetConfigServiceClient(conn)
 }
 
 // operations are what agentctl history --operations lists, newest first.

@@ -63,7 +63,8 @@ func (v *victim) refused(c change, want standing, number int) {
 	c.begin(v)
 	want.revision = v.status().GetCommittedRevision()
 	v.plan(fmt.Sprintf("refuse %d %d %d", number, number, errno))
-	ok, said := false, ""
+	var ok bool
+	var said string
 	if number%4 == 1 { // as an operator sees it
 		out, code := v.try("commit")
 		ok, said = code == 4, fmt.Sprintf("exit code %d\n%s", code, out)

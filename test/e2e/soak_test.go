@@ -138,7 +138,8 @@ func (s *soaking) round() {
 	}
 	answer := s.survives(m.ask)
 	passed := s.reached()
-	want, sure := before, true
+	var want standing
+	var sure bool
 	if kept := f.undone(passed) == 0 && m.kept(passed); answer == nil {
 		s.killed(phase(m, f, passed))
 		rebooted := s.comeBack()

@@ -101,7 +101,7 @@ func newLoop(t testing.TB) (path, numbers string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer back.Close()
+	defer back.Close() //nolint:errcheck // the loop device holds it
 	if err := back.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func newLoop(t testing.TB) (path, numbers string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer control.Close()
+	defer control.Close() //nolint:errcheck // only asked
 	n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
 	if err != nil {
 		t.Fatalf("no loop device is free: %v", err)

@@ -132,7 +132,7 @@ func talk(c command, name string, flags uint32, data []byte) (header, []byte, er
 	if err != nil {
 		return h, nil, fmt.Errorf("the device mapper: %w", err)
 	}
-	defer control.Close()
+	defer control.Close() //nolint:errcheck // only asked
 	buffer := b.Bytes()
 	request := 3<<30 | uint32(headerSize)<<16 | 0xfd<<8 | uint32(c) // _IOWR(0xfd, c, struct dm_ioctl)
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, control.Fd(), uintptr(request), uintptr(unsafe.Pointer(&buffer[0]))); errno != 0 {

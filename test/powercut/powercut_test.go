@@ -220,7 +220,7 @@ func (c cut) lost(v engine.View, revisions map[int64]netcfg.Config) string {
 func start(t *testing.T, files content, k *kerneltest.Fake, boot string, now time.Duration) (v engine.View, revisions map[int64]netcfg.Config, what string) {
 	t.Helper()
 	dir := folder(t)
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary one
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)

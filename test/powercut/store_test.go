@@ -82,7 +82,7 @@ func (l *ledger) hold() {
 	l.disk.cut(func(files content) {
 		l.states++
 		dir := folder(l.t)
-		defer os.RemoveAll(dir)
+		defer os.RemoveAll(dir) //nolint:errcheck // a temporary one
 		for name, data := range files {
 			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				l.t.Fatal(err)
