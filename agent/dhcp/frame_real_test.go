@@ -27,12 +27,14 @@ type tap struct {
 	raw   syscall.RawConn
 	index int
 	mac   MAC
+	// closed before file is.
+	closed chan struct{}
 }
 
 func (b *bed) tap(ns *netns.NS, nic string) *tap {
 	b.Helper()
 	l := (&bed{T: b.T, host: ns}).look(nic)
-	t := &tap{b: b, index: l.Index, mac: l.MAC}
+	t := &tap{b: b, index: l.Index, mac: l.MAC, closed: make(chan struct{})}
 	ns.Do(func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err == nil {
@@ -47,8 +49,17 @@ func (b *bed) tap(ns *netns.NS, nic string) *tap {
 	if t.raw, err = t.file.SyscallConn(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = t.file.Close() })
+	b.Cleanup(t.close)
 	return t
+}
+
+func (t *tap) close() {
+	select {
+	case <-t.closed:
+	default:
+		close(t.closed)
+		_ = t.file.Close()
+	}
 }
 
 // send puts a frame on the cable: an IP or ARP packet, with the tag of a VLAN unless
@@ -69,7 +80,12 @@ func (t *tap) send(to MAC, vlan, protocol int, packet []byte) {
 		err = unix.Sendto(int(fd), f, 0, &unix.SockaddrLinklayer{Ifindex: t.index})
 		return !errors.Is(err, unix.EAGAIN)
 	})
-	if err := errors.Join(waited, err); err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, unix.ENOBUFS) {
+	select {
+	case <-t.closed:
+		return
+	default:
+	}
+	if err := errors.Join(waited, err); err != nil && !errors.Is(err, unix.ENOBUFS) {
 		t.b.Errorf("send: %v", err)
 	}
 }
@@ -81,7 +97,7 @@ func (t *tap) claim(a netip.Addr) {
 
 // script answers on the cable as a scripted server, with frames that are tagged so. It
 // changes what it is told to change in the frame's IP packet.
-func (t *tap) script(s *server, vlan int, change func(packet []byte) []byte) *sync.WaitGroup {
+func (t *tap) script(s *server, vlan int, change func(packet []byte) []byte) {
 	var done sync.WaitGroup
 	done.Go(func() {
 		buf := make([]byte, largest)
@@ -115,10 +131,9 @@ func (t *tap) script(s *server, vlan int, change func(packet []byte) []byte) *sy
 		}
 	})
 	t.b.Cleanup(func() {
-		_ = t.file.Close()
+		t.close()
 		done.Wait()
 	})
-	return &done
 }
 
 // tries waits until the client has asked so often without getting anywhere.

@@ -286,7 +286,7 @@ func (c *cable) received() <-chan inbound { return c.in }
 func (c *cable) close()                   { c.trim(Needs{}) }
 
 // drop leaves the client deaf until it opens sockets again.
-func (c *cable) drop(source) { c.trim(Needs{}) }
+func (c *cable) drop(inbound) { c.trim(Needs{}) }
 
 func (c *cable) open(n Needs, l Link) error {
 	c.mu.Lock()

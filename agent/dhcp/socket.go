@@ -20,6 +20,8 @@ type inbound struct {
 	// partial says that the UDP checksum has not been filled in, see parseUDP.
 	partial bool
 	err     error
+	// by is the socket, for who has to know whether it is still that one.
+	by *socket
 }
 
 type source int
@@ -121,14 +123,17 @@ func (s *socket) read(in chan<- inbound) {
 	for {
 		packet, err := s.receive(buf, control)
 		switch {
-		case errors.Is(err, os.ErrClosed):
-			return
 		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.EINTR):
 			continue // the link went down; when it comes back, so do packets
 		case err != nil:
 			packet = inbound{err: fmt.Errorf("%s: %w", s.source, err)}
 		}
-		packet.from = s.source
+		packet.from, packet.by = s.source, s
+		select {
+		case <-s.closed: // which may be what the error is
+			return
+		default:
+		}
 		select {
 		case in <- packet:
 		case <-s.closed:

@@ -21,7 +21,7 @@ type wire interface {
 	// received is what comes in. With an error the socket has ended: drop it, and open
 	// gives another.
 	received() <-chan inbound
-	drop(source)
+	drop(inbound)
 	// close closes everything and waits for who reads.
 	close()
 }
@@ -104,12 +104,18 @@ func (s *sockets) adopt(sock *socket, err error) {
 func (s *sockets) trim(n Needs) {
 	for i, needed := range [sources]bool{bySocket: n.Packet, byUDP: n.UDP, byARP: n.ARP.IsValid()} {
 		if !needed {
-			s.drop(source(i))
+			s.shut(source(i))
 		}
 	}
 }
 
-func (s *sockets) drop(source source) {
+func (s *sockets) drop(in inbound) {
+	if s.sockets[in.from] == in.by { // and not another one by now
+		s.shut(in.from)
+	}
+}
+
+func (s *sockets) shut(source source) {
 	if sock := s.sockets[source]; sock != nil {
 		sock.close()
 		s.sockets[source] = nil
@@ -118,7 +124,7 @@ func (s *sockets) drop(source source) {
 
 func (s *sockets) closeAll() {
 	for i := range s.sockets {
-		s.drop(source(i))
+		s.shut(source(i))
 	}
 }
 

@@ -207,7 +207,7 @@ func (w *worker) load() *Record {
 func (w *worker) receive(in inbound) {
 	if in.err != nil {
 		w.log.Warn("a socket has failed and is opened again", "error", in.err)
-		w.wire.drop(in.from)
+		w.wire.drop(in)
 		w.troubles.sockets = in.err
 		w.retryAt = min(w.retryAt, w.clock.now()+time.Second)
 		w.tell()
