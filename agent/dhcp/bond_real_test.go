@@ -50,7 +50,7 @@ func TestScenario_D02(t *testing.T) {
 	b.begin("bond0", nil)
 	b.bound("bond0.100", "192.0.2.1")
 	b.bound("bond0", "198.51.100.1")
-	same(t, "discovered", []int{parent.count("DHCPDISCOVER("), vlan.count("DHCPDISCOVER(")}, "[1 1]")
+	same(t, "both were asked", parent.count("DHCPACK(") > 0 && vlan.count("DHCPACK(") > 0, true)
 }
 
 // The active slave fails in the middle of an exchange, and later with a lease in use.
