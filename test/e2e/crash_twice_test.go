@@ -19,8 +19,8 @@ import (
 // at every point of the way back.
 func TestKilledInRecovery(t *testing.T) {
 	v := newVictim(t)
-	c := committing("", xor, lacp)
-	const at = 8 // some way into it
+	c := committing("", twoBonds, slaveMoved)
+	const at = 4 // behind the journal and both operations
 	cutOff := func() standing {
 		ask := c.begin(v)
 		before := v.standing()

@@ -65,8 +65,8 @@ func (v *victim) refused(c change, want standing, number int) {
 	v.plan(fmt.Sprintf("refuse %d %d %d", number, number, errno))
 	var ok bool
 	var said string
-	if number%4 == 1 { // as an operator sees it
-		out, code := v.try("commit")
+	if number%8 == 1 { // as an operator sees it
+		out, code := v.try("commit", "--no-rehearse", "--probe", "none")
 		ok, said = code == 4, fmt.Sprintf("exit code %d\n%s", code, out)
 	} else {
 		answer := v.answer(commit)
@@ -126,7 +126,7 @@ func TestFault_D21(t *testing.T) {
 		}
 	}
 	t.Logf("%d times refused twice, %d rollbacks incomplete at first", n, incomplete)
-	if incomplete < len(ops) {
+	if incomplete < len(ops)-1 { // all but those of which nothing had been done
 		t.Errorf("only %d rollbacks were incomplete", incomplete)
 	}
 }

@@ -87,31 +87,32 @@ type mission struct {
 	// killed, and its guard acts.
 	first, ask asking
 	kept       func([]string) bool
-	// back says that the way leads home, where it is kept.
-	back bool
+	// back says that the way leads home, where it is kept; again, that it is tried again
+	// when something is refused on it.
+	back, again bool
 }
 
 func (s *soaking) mission() mission {
 	waits := apply(time.Hour)
 	switch n := s.IntN(100); {
 	case n < 7:
-		return mission{"commit", nil, carefulCommit, placed("revision", 1), false}
+		return mission{name: "commit", ask: carefulCommit, kept: placed("revision", 1)}
 	case n < 35:
-		return mission{"commit", nil, commit, placed("revision", 1), false}
+		return mission{name: "commit", ask: commit, kept: placed("revision", 1)}
 	case n < 50:
-		return mission{"apply", nil, apply(0), placed("running", 1), false}
+		return mission{name: "apply", ask: apply(0), kept: placed("running", 1)}
 	case n < 65:
-		return mission{"apply with a window", nil, waits, placed("journal", 2), false}
+		return mission{name: "apply with a window", ask: waits, kept: placed("journal", 2)}
 	case n < 70:
-		return mission{"confirm", waits, commit, placed("revision", 1), false}
+		return mission{name: "confirm", first: waits, ask: commit, kept: placed("revision", 1)}
 	case n < 80:
-		return mission{"take back", waits, rollback(0), placed("journal", 1), true}
+		return mission{name: "take back", first: waits, ask: rollback(0), kept: placed("journal", 1), back: true, again: true}
 	case n < 93:
-		return mission{"roll back", apply(0), rollback(0), placed("running", 1), true}
+		return mission{name: "roll back", first: apply(0), ask: rollback(0), kept: placed("running", 1), back: true}
 	case n < 97:
-		return mission{"deadline", apply(time.Second), lapse, always, true}
+		return mission{name: "deadline", first: apply(time.Second), ask: lapse, kept: always, back: true, again: true}
 	}
-	return mission{"deadline without a daemon", apply(time.Second), nil, always, true}
+	return mission{name: "deadline without a daemon", first: apply(time.Second), kept: always, back: true, again: true}
 }
 
 // round is one change, with a fault or two, and the way home.
@@ -140,10 +141,13 @@ func (s *soaking) round() {
 	passed := s.reached()
 	var want standing
 	var sure bool
-	if kept := f.undone(passed) == 0 && m.kept(passed); answer == nil {
+	if kept := m.kept(passed) && (m.again || f.undone(passed) == 0); answer == nil {
 		s.killed(phase(m, f, passed))
 		rebooted := s.comeBack()
 		want, sure = s.expected(m, before, kept, rebooted)
+		if !rebooted && m.name != "deadline" {
+			s.tells("killed", m.ask, kept)
+		}
 	} else {
 		s.plan()
 		want, sure = s.answered(m, before, answer)
@@ -303,7 +307,7 @@ func (s *soaking) answered(m mission, before standing, op *hostnicv1.Operation) 
 	}
 	s.incomplete++
 	s.eventually("what was incomplete is completed", patience, s.healthy)
-	if m.back && m.name != "roll back" {
+	if m.again {
 		return s.home, true
 	}
 	return before, true
