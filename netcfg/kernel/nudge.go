@@ -84,10 +84,15 @@ func (p *pending) signal() {
 	}
 }
 
-// take empties it, in the order of the links.
+// take empties it, in the order of the links. What was signalled until now is taken
+// with it, so that no later signal finds it empty.
 func (p *pending) take() []Nudge {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	select {
+	case <-p.ready:
+	default:
+	}
 	if p.lost {
 		p.lost = false
 		return []Nudge{{Lost: true}}

@@ -26,11 +26,15 @@ func TestPending(t *testing.T) {
 	p.add(Nudge{Index: 3, Route: true})
 	p.add(Nudge{Index: 7, Address: true})
 	want := []Nudge{{Index: 3, Route: true}, {Index: 7, Link: true, Address: true}}
+	if !isReady() || isReady() {
+		t.Error("ready once, whatever has come")
+	}
+	p.add(Nudge{Index: 3, Route: true}) // between the signal and the taking
 	if got := p.take(); !slices.Equal(got, want) {
 		t.Errorf("got %+v", got)
 	}
-	if !isReady() || isReady() {
-		t.Error("ready once, whatever has come")
+	if isReady() {
+		t.Error("ready for what is taken already")
 	}
 	p.add(Nudge{Index: 1, Link: true})
 	p.lose()
