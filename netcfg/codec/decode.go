@@ -85,6 +85,10 @@ func (d *decoder) plausible(data []byte) bool {
 		return false
 	}
 	for i := 0; i < len(data); {
+		if c := data[i]; c >= 0x20 && c < 0x7f {
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRune(data[i:])
 		invalid := r == utf8.RuneError && size == 1
 		control := r < 0x20 && r != '\n' && r != '\r' && r != '\t' || r == 0x7f

@@ -70,9 +70,12 @@ func newCursor(data []byte) *cursor { return &cursor{data: data, line: 1, column
 // Columns count characters.
 func (c *cursor) at(offset int) (line, column int) {
 	for c.offset < offset && c.offset < len(c.data) {
-		_, size := utf8.DecodeRune(c.data[c.offset:])
-		if c.data[c.offset] == '\n' {
+		size := 1
+		switch b := c.data[c.offset]; {
+		case b == '\n':
 			c.line, c.column = c.line+1, 0
+		case b >= utf8.RuneSelf:
+			_, size = utf8.DecodeRune(c.data[c.offset:])
 		}
 		c.column++
 		c.offset += size

@@ -3,7 +3,6 @@ package codec
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,10 +206,14 @@ func (d *decoder) printable(n node, at place) bool {
 	return false
 }
 
-var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
-
-// isDecimal is the one rule for integers.
-func isDecimal(s string) bool { return decimal.MatchString(s) && s != "-0" }
+// isDecimal is the one rule for integers: digits without a needless zero or sign.
+func isDecimal(s string) bool {
+	digits := strings.TrimPrefix(s, "-")
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return false
+	}
+	return s == "0" || digits[0] != '0'
+}
 
 func (d *decoder) integer(n node, at place) int64 {
 	if n.kind != number && n.kind != text || !isDecimal(n.text) {
