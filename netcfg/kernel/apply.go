@@ -17,7 +17,7 @@ import (
 const chunkSize = 256 << 10
 
 // chunkRequests is about how many requests fill a chunk.
-const chunkRequests = chunkSize / 100
+const chunkRequests = chunkSize / usualMessage
 
 // retryPauses come before each further try of an operation that was refused for
 // the moment only.

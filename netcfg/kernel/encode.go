@@ -38,8 +38,12 @@ func encode(op plan.Op) (request, error) {
 	return request{}, fmt.Errorf("no such action: %d", op.Action)
 }
 
-// usualBody is room for a VLAN with all that it is made with.
-const usualBody = 128
+// usualMessage is about what a request takes, usualBody room for a VLAN with all that
+// it is made with.
+const (
+	usualMessage = 100
+	usualBody    = 128
+)
 
 // appendIfInfo appends struct ifinfomsg. Of flags only those in change are looked
 // at.

@@ -21,9 +21,9 @@ type numbered struct {
 	answer
 }
 
-// newChunk has room for the answers to so many requests.
+// newChunk has room for so many requests, and the answers to them.
 func newChunk(requests int) *chunk {
-	return &chunk{waiting: make(map[uint32]int, requests), answers: make([]numbered, 0, requests)}
+	return &chunk{bytes: make([]byte, 0, requests*usualMessage), waiting: make(map[uint32]int, requests), answers: make([]numbered, 0, requests)}
 }
 
 func (c *chunk) add(i int, seq uint32, r request, flags uint16) {

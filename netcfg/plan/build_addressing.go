@@ -47,6 +47,9 @@ func (b *builder) keep() {
 // keepFrom adds what earlier looks have found and this one does not: an operation
 // that was to put it back has failed.
 func (b *builder) keepFrom(earlier Others) {
+	if len(earlier.Addresses)+len(earlier.Routes) == 0 {
+		return
+	}
 	addresses, routes := map[addressKey]bool{}, map[routeKey]bool{}
 	for _, a := range b.keptAddrs {
 		addresses[keyOf(a)] = true

@@ -161,12 +161,20 @@ type Identity struct{ PermMAC, BusPath string }
 
 // Union is what either side owns.
 func (o Owned) Union(p Owned) Owned {
+	switch {
+	case o.nothing():
+		return p
+	case p.nothing():
+		return o
+	}
 	u := Owned{Links: union(o.Links, p.Links), Addresses: union(p.Addresses, o.Addresses), Routes: merge(o.Routes, p.Routes)}
 	for name, list := range p.Addresses { // behind those of o
 		u.Addresses[name] = merge(u.Addresses[name], list)
 	}
 	return u
 }
+
+func (o Owned) nothing() bool { return len(o.Links)+len(o.Addresses)+len(o.Routes) == 0 }
 
 // union has the entries of both, and those of b where both have one.
 func union[V any](a, b map[string]V) map[string]V {
