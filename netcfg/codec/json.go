@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hostnic/hostnic/netcfg"
 )
@@ -20,6 +21,9 @@ type jsonReader struct {
 	values int
 	// names are the names of fields so far, as there are few and they repeat.
 	names map[string]string
+	// fields and items are those of the objects and lists that are not over yet.
+	fields []field
+	items  []node
 }
 
 // The ways in which reading ends early: the reason has been reported, or the
@@ -163,11 +167,9 @@ func (j *jsonReader) name() (string, error) {
 	return s, err
 }
 
-// usualFields are as many as most objects have.
-const usualFields = 4
-
 func (j *jsonReader) object(n node, depth int) (node, error) {
 	n.kind = object
+	start := len(j.fields)
 	for more := j.peek() != '}'; more; more = j.skip(',') {
 		if j.peek() != '"' {
 			return n, errNotJSON
@@ -184,11 +186,9 @@ func (j *jsonReader) object(n node, depth int) (node, error) {
 		if f.value, err = j.value(depth); err != nil {
 			return n, err
 		}
-		if n.fields == nil {
-			n.fields = make([]field, 0, usualFields)
-		}
-		n.fields = append(n.fields, f)
+		j.fields = append(j.fields, f)
 	}
+	n.fields, j.fields = slices.Clone(j.fields[start:]), j.fields[:start]
 	if !j.skip('}') {
 		return n, errNotJSON
 	}
@@ -197,13 +197,15 @@ func (j *jsonReader) object(n node, depth int) (node, error) {
 
 func (j *jsonReader) list(n node, depth int) (node, error) {
 	n.kind = list
+	start := len(j.items)
 	for more := j.peek() != ']'; more; more = j.skip(',') {
 		v, err := j.value(depth)
 		if err != nil {
 			return n, err
 		}
-		n.items = append(n.items, v)
+		j.items = append(j.items, v)
 	}
+	n.items, j.items = slices.Clone(j.items[start:]), j.items[:start]
 	if !j.skip(']') {
 		return n, errNotJSON
 	}

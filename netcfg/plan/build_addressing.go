@@ -29,6 +29,7 @@ func (b *builder) keep() {
 			leaves[l.Index] = true
 		}
 	}
+	b.keptAddrs = make([]state.Address, 0, len(b.before.Addresses))
 	for _, a := range b.before.Addresses {
 		if !leaves[a.Link] && !goneAddress[keyOf(a)] && !ofKernel(a) {
 			b.keptAddrs = append(b.keptAddrs, a)
