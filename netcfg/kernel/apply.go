@@ -38,7 +38,7 @@ func (k *Kernel) Apply(ctx context.Context, ops []plan.Op) error {
 	if err := k.writer.take(ctx); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
-	k.acting.Add(1)
+	k.begun(ops)
 	defer k.ended()
 	b := &batch{Kernel: k, ctx: ctx, ops: ops, errs: make([]*plan.OpError, len(ops)), tried: make([]bool, len(ops))}
 	b.run()
@@ -51,12 +51,6 @@ func (k *Kernel) Apply(ctx context.Context, ops []plan.Op) error {
 		}()
 	}
 	return b.result()
-}
-
-// ended notes when an Apply is over; see calm.
-func (k *Kernel) ended() {
-	k.acted.Store(int64(time.Since(k.opened)))
-	k.acting.Add(-1)
 }
 
 // batch is one Apply.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +39,9 @@ type events struct {
 	file *os.File
 	raw  syscall.RawConn
 	turn chan struct{}
+
+	mu  sync.Mutex
+	ear ear
 }
 
 func openEvents() (*events, error) {
@@ -70,8 +73,9 @@ func (e *events) close() error {
 
 // Watch calls fn with what has changed until the context ends, which is no error.
 // It calls from one goroutine. fn may take its time: meanwhile nudges for the same
-// link become one, and those that are too many become one that is Lost. One Watch
-// runs at a time; another one waits for it to end.
+// link become one, and those that are too many become one that is Lost. So does all
+// that happens during a large Apply of this Kernel, once that is over. One Watch runs
+// at a time; another one waits for it to end.
 func (k *Kernel) Watch(ctx context.Context, fn func([]Nudge)) error {
 	e := k.events
 	select {
@@ -80,13 +84,10 @@ func (k *Kernel) Watch(ctx context.Context, fn func([]Nudge)) error {
 	case <-ctx.Done():
 		return nil
 	}
-	if err := e.membership(unix.NETLINK_ADD_MEMBERSHIP); err != nil {
+	if err := e.listen(); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	defer func() { _ = e.membership(unix.NETLINK_DROP_MEMBERSHIP) }()
-	if err := e.file.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("watch: %w", err)
-	}
+	defer e.leave()
 	p := newPending()
 	p.lose()
 	var err error
@@ -100,57 +101,42 @@ func (k *Kernel) Watch(ctx context.Context, fn func([]Nudge)) error {
 		case <-p.ready:
 			fn(p.take())
 		case <-ended:
+			if ctx.Err() != nil {
+				return nil
+			}
 			return fmt.Errorf("watch: %w", err)
 		case <-ctx.Done():
-			_ = e.file.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+			_ = e.file.SetReadDeadline(longAgo) // wakes the reader
 			<-ended
 			return nil
 		}
 	}
 }
 
-func (e *events) membership(option int) error {
-	var err error
-	cerr := e.raw.Control(func(fd uintptr) {
-		for _, group := range watchedGroups {
-			err = errors.Join(err, unix.SetsockoptInt(int(fd), unix.SOL_NETLINK, option, group))
-		}
-	})
-	return errors.Join(cerr, err)
-}
-
-// calmAfter is how long after an Apply its echoes are left alone: whoever acts looks
-// by itself, and what it waits for comes first. To look again at 1,000 links and to
-// store what was done takes a good part of it.
-const calmAfter = 250 * time.Millisecond
-
-// calm waits while this process acts. What the kernel announces meanwhile stays in
-// the socket, or becomes one nudge that is Lost.
-func (k *Kernel) calm(ctx context.Context) {
-	for k.acting.Load() > 0 || k.acted.Load() > 0 && time.Since(k.opened)-time.Duration(k.acted.Load()) < calmAfter {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(calmAfter / 10):
-		}
-	}
-}
-
 // read moves what the kernel announces into p, fast enough for the kernel never to
-// wait, until the read deadline.
+// wait, until the context ends and the read deadline has passed.
 func (k *Kernel) read(ctx context.Context, p *pending) error {
 	e := k.events
 	buf := make([]byte, firstRead)
 	for {
 		var n int
 		var from unix.Sockaddr
-		var err error
 		k.calm(ctx)
+		missed, err := e.hearAgain()
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil: // the deadline may be gone
+			return ctx.Err()
+		case missed:
+			p.lose()
+		}
 		waited := e.raw.Read(func(fd uintptr) bool {
 			n, _, _, from, err = unix.Recvmsg(int(fd), buf, nil, unix.MSG_DONTWAIT)
 			return !errors.Is(err, unix.EAGAIN)
 		})
 		switch {
+		case errors.Is(waited, os.ErrDeadlineExceeded):
 		case waited != nil:
 			return waited
 		case errors.Is(err, unix.ENOBUFS):

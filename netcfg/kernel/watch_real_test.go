@@ -115,7 +115,7 @@ func TestWatchOverflow(t *testing.T) {
 	need.Kernel(t, need.Veth)
 	ns := netns.New(t)
 	ns.Veth(t, "eth0", ns, "eth1")
-	k := open(t, ns, Options{})
+	k, other := open(t, ns, Options{}), open(t, ns, Options{})
 	eth0 := link(t, k, "eth0").Index
 	var err error
 	if cerr := k.events.raw.Control(func(fd uintptr) {
@@ -128,7 +128,9 @@ func TestWatchOverflow(t *testing.T) {
 	for i := range 1000 {
 		ops = append(ops, addAddress(eth0, "eth0", fmt.Sprintf("10.0.%d.%d/32", i/250, i%250)))
 	}
-	apply(t, k, ops...) // while it acts, nobody reads
+	k.acting.Add(1) // while it acts, nobody reads
+	apply(t, other, ops...)
+	k.acting.Add(-1)
 	expect(t, nudges, "1,000 events through a buffer of 4 KiB", func(n Nudge) bool { return n.Lost })
 	apply(t, k, setUp(link(t, k, "eth0"), true))
 	expect(t, nudges, "after the overflow", func(n Nudge) bool { return n.Link && n.Index == eth0 || n.Lost })
@@ -171,7 +173,7 @@ func TestSlowWatcher(t *testing.T) {
 	need.Kernel(t, need.Veth)
 	ns := netns.New(t)
 	ns.Veth(t, "eth0", ns, "eth1")
-	k := open(t, ns, Options{})
+	k, other := open(t, ns, Options{}), open(t, ns, Options{})
 	eth0 := link(t, k, "eth0").Index
 	ctx, cancel := context.WithCancel(t.Context())
 	first, release := make(chan struct{}), make(chan struct{})
@@ -198,7 +200,7 @@ func TestSlowWatcher(t *testing.T) {
 	for i := range 2000 {
 		ops = append(ops, addAddress(eth0, "eth0", fmt.Sprintf("10.0.%d.%d/32", i/250, i%250)))
 	}
-	apply(t, k, ops...)
+	apply(t, other, ops...)
 	close(release)
 	eventually(t, "the nudge", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) > 0 })
 	cancel()
