@@ -84,14 +84,18 @@ func (e *NotReachedError) Error() string {
 // kernel refused, or *NotReachedError. The report is valid in every case.
 func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 	var rep Report
+	var part plan.Intent
 	var refused error
 	memory, others := t.Memory, plan.Others{}
 	for round := range maxRounds {
 		s, err := k.Snapshot(ctx)
 		if err != nil {
-			return rep, errors.Join(refused, fmt.Errorf("look at the host: %w", err))
+			return rep.checked(part), errors.Join(refused, fmt.Errorf("look at the host: %w", err))
 		}
 		intent, problems := resolve(t, s, memory)
+		if len(problems) > 0 {
+			rep = rep.checked(part) // by the look before
+		}
 		rep.Intent, rep.After = intent, s
 		if round == 0 {
 			rep.Before, rep.Warnings = s, intent.Warnings
@@ -99,15 +103,15 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		if len(problems) > 0 {
 			return rep, errors.Join(refused, problems)
 		}
-		part := intent.Leaving(t.Leave, s)
+		part = intent.Leaving(t.Leave, s)
 		part.Others = others
 		p := plan.Build(part, s)
 		others = p.Others
-		rep.Drift = plan.Check(part, s)
 		if round == 0 {
 			rep.Plan, rep.Warnings = p, slices.Concat(intent.Warnings, p.Warnings)
 		}
 		if p.Empty() {
+			rep = rep.checked(part)
 			return rep, settled(rep.Drift, refused)
 		}
 		if round == 0 && t.Begin != nil {
@@ -119,13 +123,21 @@ func Run(ctx context.Context, k Kernel, t Target) (Report, error) {
 		rep.Wrote = true
 		refused = t.apply(ctx, k, p)
 		if refused != nil && !worthAnotherLook(refused) {
-			return t.left(ctx, k, rep), refused
+			return t.left(ctx, k, rep.checked(part)), refused
 		}
 	}
+	rep = rep.checked(part)
 	if refused != nil {
 		return t.left(ctx, k, rep), refused
 	}
 	return rep, &NotReachedError{rep.Drift}
+}
+
+// checked fills in how the last look differed from what was wanted of it. On the way
+// nobody asks, and of 1,000 VLANs that are yet to be made it takes its time.
+func (r Report) checked(part plan.Intent) Report {
+	r.Drift = plan.Check(part, r.After)
+	return r
 }
 
 func input(t Target, s state.Snapshot, memory plan.Memory) plan.Input {
