@@ -198,19 +198,14 @@ func (e *Engine) Run(ctx context.Context) error {
 // coming up.
 func (e *Engine) foresee(intent plan.Intent, _ plan.Plan, _ state.Snapshot) error {
 	e.memory = e.memory.Union(intent.Memory)
-	if err := e.saveRunning(); err != nil {
-		e.degrade(err)
-	}
+	e.degrade(e.saveRunning())
 	return nil
 }
 
 // remember takes over what a successful converge has found and done.
 func (e *Engine) remember(rep converge.Report) {
-	e.memory = rep.Intent.Settled()
-	e.waiting = rep.Intent.Waiting
-	if err := e.saveRunning(); err != nil {
-		e.degrade(err)
-	}
+	e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
+	e.degrade(e.saveRunning())
 }
 
 // degrade makes an error known that stops nothing; nil is none. One that the disk

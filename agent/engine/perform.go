@@ -184,20 +184,31 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 	e.pass()
 	e.serial = journal.Serial
 	e.over(t, op, Done)
-	notRunning := e.settle(rep, journal.Next)
-	if !rep.Wrote && op.Revision == 0 {
-		return notRunning
+	e.settle(rep, journal.Next)
+	if !rep.Wrote { // there is no journal
+		return e.unwritten(op, changed)
 	}
-	var notJournal error
-	if rep.Wrote {
-		notJournal = e.closeWindow()
-	}
+	notRunning, notJournal := e.closeWindow()
 	if notRunning != nil && notJournal != nil && op.Revision == 0 {
 		// Nothing on disk says that this has happened: a restart would take it back.
 		return e.undo(ctx, t, op, rep, journal, notRunning)
 	}
 	e.degrade(errors.Join(notRunning, notJournal))
 	return nil
+}
+
+// unwritten notes the end of an operation that had nothing to write to the kernel. What
+// is stored as a revision stays so, whatever else cannot be written.
+func (e *Engine) unwritten(op *Operation, changed bool) error {
+	if !changed {
+		return nil
+	}
+	err := e.saveRunning()
+	if op.Revision != 0 {
+		e.degrade(err)
+		return nil
+	}
+	return err
 }
 
 // concludeWindow keeps the journal open, for the change to be confirmed.
@@ -209,14 +220,14 @@ func (e *Engine) concludeWindow(ctx context.Context, t *tracked, op *Operation, 
 		return e.undo(ctx, t, op, rep, journal, err)
 	}
 	op.Window = t.request.RevertAfter
-	e.degrade(e.settle(rep, journal.Next))
+	e.settle(rep, journal.Next)
+	e.degrade(e.saveRunning())
 	return nil
 }
 
 // settle makes next the running configuration. The candidate of a rollback is
-// discarded. The error is that what is running is not noted on disk.
-func (e *Engine) settle(rep converge.Report, next netcfg.Config) error {
-	changed := rep.Wrote || !netcfg.Equal(next, e.running)
+// discarded.
+func (e *Engine) settle(rep converge.Report, next netcfg.Config) {
 	e.running = next
 	e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
 	if !netcfg.Equal(e.staged, next) {
@@ -224,10 +235,6 @@ func (e *Engine) settle(rep converge.Report, next netcfg.Config) error {
 			e.degrade(err)
 		}
 	}
-	if !changed {
-		return nil
-	}
-	return e.saveRunning()
 }
 
 // undo converges back to the previous configuration. Nothing is undone when
@@ -247,12 +254,7 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 	op.State, op.Err, e.serial = RolledBack, cause, journal.Serial
 	e.over(t, op, RolledBack)
 	e.running, e.memory, e.waiting = journal.Previous, back.Intent.Settled(), back.Intent.Waiting
-	if err := e.saveRunning(); err != nil {
-		e.degrade(err)
-	}
-	if err := e.closeWindow(); err != nil {
-		e.degrade(err)
-	}
+	e.degrade(errors.Join(e.closeWindow()))
 	t.step("rolling-back", "the host is as it was before")
 	return cause
 }
@@ -267,7 +269,7 @@ func (e *Engine) store(t *tracked, op *Operation) error {
 	}
 	e.over(t, op, Done)
 	// What is stored is confirmed, whatever else cannot be written.
-	e.degrade(errors.Join(e.closeWindow(), e.saveRunning()))
+	e.degrade(errors.Join(e.closeWindow()))
 	return nil
 }
 

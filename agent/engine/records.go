@@ -7,6 +7,7 @@ import (
 
 	"syscall"
 
+	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
@@ -51,8 +52,8 @@ type journalRecord struct {
 	// which journal is over, and a damaged record of either kind does not bring a
 	// former state back: the older generation of a journal is always a pending one.
 	Serial int64
-	// Pending is false once the operation has ended; a finished journal is
-	// overwritten, never deleted. Next and Memory are then what is running.
+	// Pending is false once the operation has ended: the record is then the one of what
+	// is running, stored a second time. It is overwritten, never deleted.
 	Pending bool
 	// Confirming is true once Next is in place and waits to be confirmed until
 	// Deadline, a reading of Options.Clock.
@@ -70,6 +71,9 @@ type journalRecord struct {
 	Revision int64
 	// Previous is what to go back to, Next what was on the way.
 	Previous, Next netcfg.Config
+	// Config is what is running, and Lapsed as there, once Pending is false.
+	Config netcfg.Config
+	Lapsed string
 	// Memory knows what either side owns.
 	Memory plan.Memory
 	// Before is the host as it was, as far as others have touched it.
@@ -108,16 +112,39 @@ func (e *Engine) saveStaged(c netcfg.Config, revision int64) error {
 }
 
 func (e *Engine) saveRunning() error {
-	err := e.Store.Put(recordRunning, runningRecord{BootID: e.BootID, Config: e.running, Lapsed: e.lapsed, Revision: e.committedRevision, Memory: e.memory, Serial: e.serial, Ended: e.ended})
-	if err != nil {
-		return storageError("what was applied cannot be noted on disk", err)
-	}
-	return nil
+	return notNoted(e.Store.Put(recordRunning, e.runningNow()))
 }
 
-// finishJournal notes that nothing is under way.
-func (e *Engine) finishJournal() error {
-	return e.saveJournal(journalRecord{Serial: e.serial, BootID: e.BootID, Revision: e.committedRevision, Next: e.running, Memory: e.memory, Ended: e.ended})
+func (e *Engine) runningNow() runningRecord {
+	return runningRecord{
+		BootID: e.BootID, Config: e.running, Lapsed: e.lapsed, Revision: e.committedRevision,
+		Memory: e.memory, Serial: e.serial, Ended: e.ended,
+	}
+}
+
+// saveEnded notes what is running, and over the journal that nothing is under way: the
+// same record twice, so that either tells what happened when the other is damaged.
+func (e *Engine) saveEnded() (running, journal error) {
+	p, err := store.Encode(e.runningNow())
+	if err != nil {
+		return notNoted(err), notNoted(err)
+	}
+	return notNoted(e.Store.PutPayload(recordRunning, p)), notNoted(e.Store.PutPayload(recordJournal, p))
+}
+
+func notNoted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return storageError("what was applied cannot be noted on disk", err)
+}
+
+// over is what an ended journal says of what is running.
+func (j *journalRecord) over() *runningRecord {
+	return &runningRecord{
+		BootID: j.BootID, Config: j.Config, Lapsed: j.Lapsed, Revision: j.Revision,
+		Memory: j.Memory, Serial: j.Serial, Ended: j.Ended,
+	}
 }
 
 func (e *Engine) saveJournal(j journalRecord) error {

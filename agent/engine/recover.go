@@ -148,7 +148,7 @@ func (f found) live(bootID string) (*journalRecord, *runningRecord) {
 	case j.Pending && (j.Serial == 0 || r == nil || r.Serial < j.Serial):
 		return j, r
 	case !j.Pending && j.Serial != 0 && (r == nil || r.Serial < j.Serial):
-		return nil, &runningRecord{BootID: bootID, Config: j.Next, Revision: j.Revision, Memory: j.Memory, Serial: j.Serial}
+		return nil, j.over()
 	}
 	return nil, r
 }
@@ -245,9 +245,11 @@ func (e *Engine) atStart(s start, t *tracked, op *Operation, rep converge.Report
 	if t != nil {
 		e.over(t, op, op.State)
 	}
-	e.remember(rep)
-	if e.window == nil {
-		e.degrade(e.closeWindow())
+	if e.window != nil {
+		e.remember(rep)
+	} else {
+		e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
+		e.degrade(errors.Join(e.closeWindow()))
 	}
 	e.Log.Info("the host is as configured", "operations", rep.Plan.Len(), "waiting", len(e.waiting))
 }

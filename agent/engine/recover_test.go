@@ -1,9 +1,14 @@
 package engine
 
 import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 )
@@ -88,7 +93,7 @@ func TestDecideBySerial(t *testing.T) {
 	}
 	pending := &journalRecord{BootID: "now", Serial: 7, Pending: true, Previous: named("previous"), Next: named("next")}
 	waits := &journalRecord{BootID: "now", Serial: 7, Pending: true, Confirming: true, Deadline: time.Hour, Previous: named("previous"), Next: named("next")}
-	over := &journalRecord{BootID: "now", Serial: 7, Next: named("next")}
+	over := &journalRecord{BootID: "now", Serial: 7, Config: named("next")}
 	for _, c := range []struct {
 		name    string
 		running *runningRecord
@@ -122,5 +127,34 @@ func TestDecideDamagedRevision(t *testing.T) {
 		running: &runningRecord{BootID: "now", Revision: 1, Config: named("running")}}
 	if got := decide(f, "now", 0); !netcfg.Equal(got.config, f.running.Config) {
 		t.Errorf("got %v, want what was running", got.config)
+	}
+}
+
+// TestEndedTwice stores the end of an operation, and wants it from either record when
+// the other one is lost.
+func TestEndedTwice(t *testing.T) {
+	for _, lost := range []string{recordRunning, recordJournal} {
+		t.Run(lost, func(t *testing.T) {
+			st, err := store.Open(filepath.Join(t.TempDir(), "state"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.Close()
+			e := New(Options{Store: st, BootID: "now", Log: slog.New(slog.DiscardHandler)})
+			e.running, e.serial, e.committedRevision = named("eth0"), 7, 3
+			e.memory.Owned.Links = map[string]netcfg.Kind{"eth0.7": netcfg.KindVLAN}
+			running, journal := e.saveEnded()
+			if err := errors.Join(running, journal, os.Remove(filepath.Join(st.Dir(), lost+".a"))); err != nil {
+				t.Fatal(err)
+			}
+			f, err := e.load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			j, r := f.live("now")
+			if j != nil || r == nil || !netcfg.Equal(r.Config, e.running) || r.Serial != 7 || r.Revision != 3 || r.Memory.Owned.Links["eth0.7"] != netcfg.KindVLAN {
+				t.Errorf("journal %v, running %+v", j, r)
+			}
+		})
 	}
 }

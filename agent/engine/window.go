@@ -73,12 +73,13 @@ func (e *Engine) overdue() bool {
 }
 
 // closeWindow is called when the host is where it ought to be: nobody waits for
-// anything any more, and the journal says so. One that cannot be written leads, at
-// the next start, to where the host is already.
-func (e *Engine) closeWindow() error {
+// anything any more, and both records say so. One that cannot be written is made up for
+// by the other.
+func (e *Engine) closeWindow() (running, journal error) {
 	e.window = nil
+	running, journal = e.saveEnded()
 	e.disarm()
-	return e.finishJournal()
+	return running, journal
 }
 
 func (e *Engine) arm(deadline time.Duration) {
@@ -144,12 +145,8 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 		e.lapse(w.journal.ID)
 	}
 	e.serial = w.journal.Serial
-	if err := e.settle(rep, target); err != nil {
-		e.degrade(err)
-	}
-	if err := e.closeWindow(); err != nil {
-		e.degrade(err)
-	}
+	e.settle(rep, target)
+	e.degrade(errors.Join(e.closeWindow()))
 }
 
 // turnBack notes on disk that a window is over, before the way back begins: a restart

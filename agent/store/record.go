@@ -56,15 +56,19 @@ func (e *NewerError) Error() string {
 	return fmt.Sprintf("the state was written by a newer version of the agent (format %d, this one knows %d): run that version, nothing is changed", e.Format, format)
 }
 
-// encode makes the header and the payload of a record.
-func encode(generation uint64, v any) (head, payload []byte, err error) {
+// Payload is a value as a record holds it.
+type Payload []byte
+
+// Encode makes the payload of v, for a value that is stored more than once.
+func Encode(v any) (Payload, error) {
 	var b bytes.Buffer
-	if err := json.NewEncoder(&b).Encode(v); err != nil {
-		return nil, nil, err
-	}
-	payload = b.Bytes()
-	head = fmt.Appendf(nil, "%s %d %d %d %s\n", magic, format, generation, len(payload), checksum(generation, payload))
-	return head, payload, nil
+	err := json.NewEncoder(&b).Encode(v)
+	return b.Bytes(), err
+}
+
+// head is the header of a payload.
+func head(generation uint64, p Payload) []byte {
+	return fmt.Appendf(nil, "%s %d %d %d %s\n", magic, format, generation, len(p), checksum(generation, p))
 }
 
 // checksum finds what a disk does to a file. It does not keep out who may write to

@@ -142,16 +142,21 @@ func (s *Store) Dir() string { return s.dir }
 // disk. The older generation is the one that is overwritten, so that the last
 // record stays readable whatever happens meanwhile.
 func (s *Store) Put(name string, v any) error {
+	p, err := Encode(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return s.PutPayload(name, p)
+}
+
+// PutPayload is Put for what Encode has made.
+func (s *Store) PutPayload(name string, p Payload) error {
 	last, known := s.last[name]
 	if !known {
 		last = s.newest(name)
 	}
 	next := place{1 - last.slot, last.generation + 1}
-	head, payload, err := encode(next.generation, v)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", name, err)
-	}
-	if err := s.write(slotNames(name)[next.slot], head, payload); err != nil {
+	if err := s.write(slotNames(name)[next.slot], head(next.generation, p), p); err != nil {
 		delete(s.last, name) // nobody knows what is there
 		return err
 	}
@@ -235,7 +240,7 @@ func (s *Store) read(name string) record {
 // write puts a whole file in place, or leaves what was there. A failed sync means
 // not written: the kernel may have dropped the pages, and asking again would lie
 // (fsync(2), NOTES).
-func (s *Store) write(name string, head, payload []byte) error {
+func (s *Store) write(name string, head []byte, payload Payload) error {
 	f, tmp, err := s.create(name)
 	if err != nil {
 		return fmt.Errorf("store %s: %w", name, err)
@@ -261,11 +266,11 @@ func revisionName(n int64) string { return filepath.Join(revisionsDir, fmt.Sprin
 // PutRevision stores v as the numbered revision, which must be new. Older
 // revisions are never written to again, so each is a generation of its own.
 func (s *Store) PutRevision(n int64, v any) error {
-	head, payload, err := encode(uint64(n), v)
+	p, err := Encode(v)
 	if err != nil {
 		return fmt.Errorf("encode revision %d: %w", n, err)
 	}
-	if err := s.write(revisionName(n), head, payload); err != nil {
+	if err := s.write(revisionName(n), head(uint64(n), p), p); err != nil {
 		// It must not turn up after its commit has been refused, not even when the power
 		// is cut next.
 		return errors.Join(err, s.DropRevision(n), s.syncFolder(revisionsDir))
