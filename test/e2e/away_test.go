@@ -25,28 +25,28 @@ func many(vlans int) string {
 // applyHalfway begins an apply by agentctl and returns with the daemon stopped in the
 // middle of it.
 func (h *host) applyHalfway() (client *exec.Cmd, ended func() (out string, code int)) {
-	h.t.Helper()
+	h.T.Helper()
 	var out bytes.Buffer
-	client = exec.Command(os.Getenv("AGENTCTL"), "--socket", h.socket(), "apply")
+	client = exec.Command(os.Getenv("AGENTCTL"), "--socket", h.Socket(), "apply")
 	client.Stdout, client.Stderr = &out, &out
 	if err := client.Start(); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	devices := fmt.Sprintf("/proc/%d/net/dev", h.daemon.Process.Pid)
+	devices := fmt.Sprintf("/proc/%d/net/dev", h.Daemon.Process.Pid)
 	for end := time.Now().Add(time.Minute); ; {
 		list, err := os.ReadFile(devices)
 		if err != nil || time.Now().After(end) {
-			h.t.Fatalf("the apply does not begin: %v", err)
+			h.T.Fatalf("the apply does not begin: %v", err)
 		}
 		if bytes.Contains(list, []byte("eth1.")) {
 			break
 		}
 	}
-	if err := h.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
-		h.t.Fatal(err)
+	if err := h.Daemon.Process.Signal(syscall.SIGSTOP); err != nil {
+		h.T.Fatal(err)
 	}
-	if now := strings.Count(h.look(), "/24"); now > lots {
-		h.t.Fatalf("the apply was not stopped in the middle: there are %d addresses", now)
+	if now := strings.Count(h.Look(), "/24"); now > lots {
+		h.T.Fatalf("the apply was not stopped in the middle: there are %d addresses", now)
 	}
 	return client, func() (string, int) {
 		_ = client.Wait()
@@ -60,22 +60,22 @@ const lots = 300
 // there when somebody asks.
 func TestFault_D18(t *testing.T) {
 	h := newHost(t, "eth0", "eth1")
-	h.start()
-	h.stage(many(lots))
+	h.Start()
+	h.Stage(many(lots))
 	client, ended := h.applyHalfway()
 	if err := client.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	ended()
-	if err := h.daemon.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := h.Daemon.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	h.eventually("the apply has ended", time.Minute, func() bool { all := h.operations(); return len(all) == 1 && all[0].GetDone() })
-	op := h.operations()[0]
+	h.Eventually("the apply has ended", time.Minute, func() bool { all := h.Operations(); return len(all) == 1 && all[0].GetDone() })
+	op := h.Operations()[0]
 	if op.GetKind() != "apply" || op.GetState() != "done" || op.GetWrites() < lots {
 		t.Errorf("%v", op)
 	}
-	if n := strings.Count(h.look(), " vlan mtu "); n != lots {
+	if n := strings.Count(h.Look(), " vlan mtu "); n != lots {
 		t.Errorf("%d VLANs, want %d", n, lots)
 	}
 }
@@ -84,16 +84,16 @@ func TestFault_D18(t *testing.T) {
 // was watching finds out by itself that nothing was applied.
 func TestClientSeesTheRestart(t *testing.T) {
 	h := newHost(t, "eth0", "eth1")
-	h.start()
-	before := h.look()
-	h.stage(many(lots))
+	h.Start()
+	before := h.Look()
+	h.Stage(many(lots))
 	_, ended := h.applyHalfway()
-	h.kill()
-	h.start()
+	h.Kill()
+	h.Start()
 	if out, code := ended(); code != 4 || !strings.Contains(out, "the agent was killed in the middle of this operation") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
-	if now := h.look(); now != before {
+	if now := h.Look(); now != before {
 		t.Errorf("the host is\n%s\nwant\n%s", now, before)
 	}
 }

@@ -18,7 +18,7 @@ func TestFault_A10(t *testing.T) {
 	need.Kernel(t, need.Own)
 	h, committed := committedHost(t)
 	deadline, applied := h.wait(8 * time.Second)
-	score := fmt.Sprintf("/proc/%d/oom_score_adj", h.daemon.Process.Pid)
+	score := fmt.Sprintf("/proc/%d/oom_score_adj", h.Daemon.Process.Pid)
 	if err := os.WriteFile(score, []byte("1000"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -26,12 +26,12 @@ func TestFault_A10(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-h.exited:
+	case <-h.Exited:
 	case <-time.After(5 * time.Second):
 		t.Fatal("the kernel has let it live")
 	}
-	h.start()
-	if h.status().Pending == nil {
+	h.Start()
+	if h.Status().Pending == nil {
 		t.Error("the daemon does not know that a change waits")
 	}
 	h.back(committed, deadline, applied)
@@ -43,12 +43,12 @@ func TestFault_A24(t *testing.T) {
 	h, committed := committedHost(t)
 	deadline, applied := h.wait(8 * time.Second)
 	for _, version := range []string{"HOSTNICD_CRASH", "HOSTNICD"} { // the first has more built in, and is not asked for it
-		h.stop()
-		if now := h.look(); now != applied {
+		h.Stop()
+		if now := h.Look(); now != applied {
 			t.Fatalf("stopping has changed the host:\n%s", now)
 		}
-		h.startProgram(os.Getenv(version))
-		if h.status().Pending == nil {
+		h.StartProgram(os.Getenv(version))
+		if h.Status().Pending == nil {
 			t.Error("the daemon does not know that a change waits")
 		}
 	}
@@ -64,7 +64,7 @@ func TestFault_D25(t *testing.T) {
 	deadline, applied := h.wait(6 * time.Second)
 	for _, jump := range []time.Duration{time.Hour, -2 * time.Hour, 10 * 365 * 24 * time.Hour} {
 		setClock(t, time.Now().Add(jump))
-		left, err := time.ParseDuration(h.status().Pending.Remaining)
+		left, err := time.ParseDuration(h.Status().Pending.Remaining)
 		if err != nil || left > 6*time.Second || left < time.Second {
 			t.Errorf("the clock jumps by %v, and %v are left (%v)", jump, left, err)
 		}

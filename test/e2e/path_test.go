@@ -31,22 +31,22 @@ host_nics:
 func pathHost(t *testing.T) (h *host, before string) {
 	t.Helper()
 	h = newHost(t, "eth0", "eth1", "eth2")
-	h.start()
-	h.stage(twoWays)
-	h.run("commit")
-	h.ssh = operator
-	return h, h.look()
+	h.Start()
+	h.Stage(twoWays)
+	h.Run("commit")
+	h.SSH = operator
+	return h, h.Look()
 }
 
 // refused wants a command refused with these words, and the host as it was.
 func (h *host) refused(words, before string, args ...string) (out string) {
-	h.t.Helper()
-	out, code := h.try(args...)
+	h.T.Helper()
+	out, code := h.Try(args...)
 	if code != 3 || !strings.Contains(out, words) {
-		h.t.Errorf("agentctl %v: exit code %d, want 3 and %s:\n%s", args, code, words, out)
+		h.T.Errorf("agentctl %v: exit code %d, want 3 and %s:\n%s", args, code, words, out)
 	}
-	if now := h.look(); now != before {
-		h.t.Errorf("agentctl %v was refused, and has changed the host:\n%s", args, now)
+	if now := h.Look(); now != before {
+		h.T.Errorf("agentctl %v was refused, and has changed the host:\n%s", args, now)
 	}
 	return out
 }
@@ -55,22 +55,22 @@ func (h *host) refused(words, before string, args ...string) (out string) {
 // plan says so.
 func TestFault_C24(t *testing.T) {
 	h, before := pathHost(t)
-	h.stage(otherWay)
+	h.Stage(otherWay)
 	for _, command := range []string{"diff", "check"} {
-		if out, code := h.try(command); code != 10 || !strings.Contains(out, "cuts: the path from 203.0.113.9 to 192.0.2.1 (bond0): 192.0.2.1 is taken off the host; it takes --revert-after") {
+		if out, code := h.Try(command); code != 10 || !strings.Contains(out, "cuts: the path from 203.0.113.9 to 192.0.2.1 (bond0): 192.0.2.1 is taken off the host; it takes --revert-after") {
 			t.Errorf("agentctl %s, exit code %d:\n%s", command, code, out)
 		}
 	}
 	h.refused("interrupts the path from 203.0.113.9 to 192.0.2.1 (192.0.2.1 is taken off the host)", before, "apply")
 	h.refused("interrupts the path from 203.0.113.9 to 192.0.2.1 (192.0.2.1 is taken off the host)", before, "commit")
-	h.run("apply", "--revert-after", "60s")
-	if now := h.look(); strings.Contains(now, "bond0") {
+	h.Run("apply", "--revert-after", "60s")
+	if now := h.Look(); strings.Contains(now, "bond0") {
 		t.Errorf("not applied:\n%s", now)
 	}
-	h.run("rollback")
-	h.stage(otherWay)
-	h.run("commit", "--force")
-	if now := h.look(); strings.Contains(now, "bond0") {
+	h.Run("rollback")
+	h.Stage(otherWay)
+	h.Run("commit", "--force")
+	if now := h.Look(); strings.Contains(now, "bond0") {
 		t.Errorf("not applied:\n%s", now)
 	}
 }
@@ -78,23 +78,23 @@ func TestFault_C24(t *testing.T) {
 // What leaves no way to those who manage the host has to be forced, window or not.
 func TestFault_C25(t *testing.T) {
 	h, before := pathHost(t)
-	h.stage(noWay)
-	if out, _ := h.try("diff"); !strings.Contains(out, "no route leads to 203.0.113.9 any more; it takes --force") {
+	h.Stage(noWay)
+	if out, _ := h.Try("diff"); !strings.Contains(out, "no route leads to 203.0.113.9 any more; it takes --force") {
 		t.Errorf("agentctl diff:\n%s", out)
 	}
 	h.refused("cuts the path from 203.0.113.9", before, "apply")
 	h.refused("cuts the path from 203.0.113.9", before, "apply", "--revert-after", "60s")
 	h.refused("cuts the path from 203.0.113.9", before, "commit")
 	// On the console nobody's way is cut, unless the settings name who manages the host.
-	h.ssh = ""
-	h.stop()
-	if err := os.WriteFile(filepath.Join(h.dir, "agent.yaml"), []byte("control_plane: [203.0.113.80]\n"), 0o600); err != nil {
+	h.SSH = ""
+	h.Stop()
+	if err := os.WriteFile(filepath.Join(h.Dir, "agent.yaml"), []byte("control_plane: [203.0.113.80]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.start()
+	h.Start()
 	h.refused("cuts the path from 203.0.113.80", before, "apply")
-	h.run("apply", "--force", "--revert-after", "60s")
-	if now := h.look(); strings.Contains(now, "bond0") {
+	h.Run("apply", "--force", "--revert-after", "60s")
+	if now := h.Look(); strings.Contains(now, "bond0") {
 		t.Errorf("not applied:\n%s", now)
 	}
 }

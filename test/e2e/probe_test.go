@@ -23,21 +23,21 @@ import (
 
 // probeLimit sets how long the next daemon probes after a change.
 func (h *host) probeLimit(limit string) {
-	h.t.Helper()
-	if err := os.WriteFile(filepath.Join(h.dir, "agent.yaml"), []byte("probe_limit: "+limit+"\n"), 0o600); err != nil {
-		h.t.Fatal(err)
+	h.T.Helper()
+	if err := os.WriteFile(filepath.Join(h.Dir, "agent.yaml"), []byte("probe_limit: "+limit+"\n"), 0o600); err != nil {
+		h.T.Fatal(err)
 	}
 }
 
 // relay leads from a TCP port on all addresses of the host to the daemon's socket, as
 // a tunnel would. It gives the port.
 func (h *host) relay() string {
-	h.t.Helper()
+	h.T.Helper()
 	var listener net.Listener
 	var err error
-	h.ns.Do(func() { listener, err = net.Listen("tcp", "0.0.0.0:0") })
+	h.NS.Do(func() { listener, err = net.Listen("tcp", "0.0.0.0:0") })
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
@@ -46,10 +46,10 @@ func (h *host) relay() string {
 			if err != nil {
 				return
 			}
-			pumps.Go(func() { pump(from, h.socket()) })
+			pumps.Go(func() { pump(from, h.Socket()) })
 		}
 	})
-	h.t.Cleanup(func() { listener.Close(); pumps.Wait() })
+	h.T.Cleanup(func() { listener.Close(); pumps.Wait() })
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return port
 }
@@ -76,7 +76,7 @@ func pump(from net.Conn, socket string) {
 func (h *host) session(address string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (conn net.Conn, err error) {
-			h.far.Do(func() { conn, err = new(net.Dialer).DialContext(ctx, "tcp", address) })
+			h.Far.Do(func() { conn, err = new(net.Dialer).DialContext(ctx, "tcp", address) })
 			return conn, err
 		}))
 }
@@ -84,7 +84,7 @@ func (h *host) session(address string) (*grpc.ClientConn, error) {
 // controlPlane asks for the status again and again, on a new connection each time or
 // on the same, until the test ends. It counts the answers.
 func (h *host) controlPlane(address string, anew bool) *atomic.Int64 {
-	h.t.Helper()
+	h.T.Helper()
 	var answers atomic.Int64
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -93,7 +93,7 @@ func (h *host) controlPlane(address string, anew bool) *atomic.Int64 {
 		for ctx.Err() == nil {
 			conn, err := h.session(address)
 			if err != nil {
-				h.t.Error(err)
+				h.T.Error(err)
 				return
 			}
 			for first := true; ctx.Err() == nil && (first || !anew); first = false {
@@ -110,7 +110,7 @@ func (h *host) controlPlane(address string, anew bool) *atomic.Int64 {
 			conn.Close()
 		}
 	}()
-	h.t.Cleanup(func() { cancel(); <-ended })
+	h.T.Cleanup(func() { cancel(); <-ended })
 	return &answers
 }
 
@@ -119,38 +119,38 @@ func (h *host) controlPlane(address string, anew bool) *atomic.Int64 {
 // back.
 func TestFault_D20(t *testing.T) {
 	h := newHost(t, "eth0", "eth1")
-	h.far.IP(t, "addr", "add", "192.0.2.2/24", "dev", "p-eth0")
-	h.far.IP(t, "addr", "add", "10.9.0.2/24", "dev", "p-eth1")
+	h.Far.IP(t, "addr", "add", "192.0.2.2/24", "dev", "p-eth0")
+	h.Far.IP(t, "addr", "add", "10.9.0.2/24", "dev", "p-eth1")
 	h.probeLimit("8s")
-	h.start()
-	h.stage("host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}, {name: eth1, ip: {address: 10.9.0.1, netmask: '24'}}]")
-	h.run("commit")
-	committed, port := h.look(), h.relay()
+	h.Start()
+	h.Stage("host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}, {name: eth1, ip: {address: 10.9.0.1, netmask: '24'}}]")
+	h.Run("commit")
+	committed, port := h.Look(), h.relay()
 	calls := h.controlPlane("192.0.2.1:"+port, true)
 	session := h.controlPlane("10.9.0.1:"+port, false)
-	h.eventually("the control plane is there", 20*time.Second, func() bool { return calls.Load() > 0 && session.Load() > 0 })
+	h.Eventually("the control plane is there", 20*time.Second, func() bool { return calls.Load() > 0 && session.Load() > 0 })
 
-	h.stage("host_nics: [{name: eth0, ip: {address: 198.51.100.1, netmask: '24'}}]")
+	h.Stage("host_nics: [{name: eth0, ip: {address: 198.51.100.1, netmask: '24'}}]")
 	before := session.Load()
-	out, code := h.try("apply", "--probe", "caller")
+	out, code := h.Try("apply", "--probe", "caller")
 	if code != 4 || !strings.Contains(out, "probe caller: in contact before the change, no call of another client on a new connection within 8 s after it") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	if session.Load() == before || strings.Contains(out, "seen: 0 on connections from before it") {
 		t.Errorf("the session from before has not gone on\n%s", out)
 	}
-	if now := h.look(); now != committed {
+	if now := h.Look(); now != committed {
 		t.Errorf("after the veto:\n%s\nwant:\n%s", now, committed)
 	}
 	again := calls.Load()
-	h.eventually("the control plane is there again", 20*time.Second, func() bool { return calls.Load() > again })
+	h.Eventually("the control plane is there again", 20*time.Second, func() bool { return calls.Load() > again })
 
-	h.run("discard")
+	h.Run("discard")
 	h.probeLimit("60s")
-	h.stop()
-	h.start()
-	h.stage("host_nics: [{name: eth0, mtu: 1400}]")
-	if out := h.run("apply", "--probe", "caller"); !strings.Contains(out, "probe: caller: passed, called by ") {
+	h.Stop()
+	h.Start()
+	h.Stage("host_nics: [{name: eth0, mtu: 1400}]")
+	if out := h.Run("apply", "--probe", "caller"); !strings.Contains(out, "probe: caller: passed, called by ") {
 		t.Errorf("the outcome does not say who called:\n%s", out)
 	}
 }
@@ -160,64 +160,64 @@ func TestFault_D20(t *testing.T) {
 // changed nothing.
 func TestProbe(t *testing.T) {
 	h := newHost(t, "eth0")
-	h.far.IP(t, "addr", "add", "192.0.2.254/24", "dev", "p-eth0")
+	h.Far.IP(t, "addr", "add", "192.0.2.254/24", "dev", "p-eth0")
 	h.probeLimit("5s")
-	h.start()
-	h.stage("host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24', gateway: 192.0.2.254}}]")
-	if out := h.run("commit"); strings.Contains(out, "probe: ") {
+	h.Start()
+	h.Stage("host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24', gateway: 192.0.2.254}}]")
+	if out := h.Run("commit"); strings.Contains(out, "probe: ") {
 		t.Errorf("probed before there was anything:\n%s", out)
 	}
-	committed := h.look()
-	h.stage("host_nics: [{name: eth0, mtu: 1400}]")
-	if out := h.run("apply"); !strings.Contains(out, "probe: gateway 192.0.2.254 (eth0): passed") {
+	committed := h.Look()
+	h.Stage("host_nics: [{name: eth0, mtu: 1400}]")
+	if out := h.Run("apply"); !strings.Contains(out, "probe: gateway 192.0.2.254 (eth0): passed") {
 		t.Errorf("apply:\n%s", out)
 	}
-	h.run("rollback")
+	h.Run("rollback")
 	wrong := "host_nics: [{name: eth0, ip: {address: 198.51.100.1, netmask: '24', gateway: 198.51.100.254}}]"
-	h.stage(wrong)
-	out, code := h.try("apply")
+	h.Stage(wrong)
+	out, code := h.Try("apply")
 	if code != 4 || !strings.Contains(out, "probe gateway 192.0.2.254 (eth0): answered before the change, no ARP reply from 198.51.100.254 (eth0) within 5 s after it") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
-	if now := h.look(); now != committed {
+	if now := h.Look(); now != committed {
 		t.Errorf("after the veto:\n%s\nwant:\n%s", now, committed)
 	}
-	if out, code := h.try("apply", "--probe", "gateway", "--revert-after", "5s"); code != 3 || !strings.Contains(out, "wait longer") {
+	if out, code := h.Try("apply", "--probe", "gateway", "--revert-after", "5s"); code != 3 || !strings.Contains(out, "wait longer") {
 		t.Errorf("a window shorter than the probes: exit code %d\n%s", code, out)
 	}
-	if out, code := h.try("apply", "--probe", "ping:192.0.2.254"); code != 3 || !strings.Contains(out, "does not exist") {
+	if out, code := h.Try("apply", "--probe", "ping:192.0.2.254"); code != 3 || !strings.Contains(out, "does not exist") {
 		t.Errorf("an unknown probe: exit code %d\n%s", code, out)
 	}
 
 	h.probeLimit("60s")
-	h.stop()
-	h.start()
+	h.Stop()
+	h.Start()
 	tried := h.meanwhile("apply")
-	h.eventually("the change is in place", 20*time.Second, func() bool { return strings.Contains(h.look(), "via 198.51.100.254") })
-	h.kill()
-	h.start()
+	h.Eventually("the change is in place", 20*time.Second, func() bool { return strings.Contains(h.Look(), "via 198.51.100.254") })
+	h.Kill()
+	h.Start()
 	<-tried
-	if now := h.look(); now != committed {
+	if now := h.Look(); now != committed {
 		t.Errorf("killed while probing, and started again:\n%s\nwant:\n%s", now, committed)
 	}
-	h.stage(wrong)
+	h.Stage(wrong)
 	tried = h.meanwhile("apply")
-	h.eventually("the change is in place", 20*time.Second, func() bool { return strings.Contains(h.look(), "via 198.51.100.254") })
-	h.stop()
+	h.Eventually("the change is in place", 20*time.Second, func() bool { return strings.Contains(h.Look(), "via 198.51.100.254") })
+	h.Stop()
 	if code := <-tried; code != 4 {
 		t.Errorf("ended while probing: agentctl ends with %d", code)
 	}
-	if now := h.look(); now != committed {
+	if now := h.Look(); now != committed {
 		t.Errorf("ended while probing:\n%s\nwant:\n%s", now, committed)
 	}
 }
 
 // meanwhile starts agentctl, and gives its exit code when it has ended.
 func (h *host) meanwhile(args ...string) <-chan int {
-	h.t.Helper()
-	cmd := exec.Command(os.Getenv("AGENTCTL"), append([]string{"--socket", h.socket()}, args...)...)
+	h.T.Helper()
+	cmd := exec.Command(os.Getenv("AGENTCTL"), append([]string{"--socket", h.Socket()}, args...)...)
 	if err := cmd.Start(); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	code := make(chan int, 1)
 	go func() {

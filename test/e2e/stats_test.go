@@ -14,10 +14,10 @@ import (
 // rates tell of it, and neither is negative after the link was made anew.
 func TestScenario_E08(t *testing.T) {
 	h := newHost(t, "eth0", "eth1")
-	h.start()
-	h.stage(`host_nics: [{name: bond0, bonding: {slaves: [eth0]}, ip: {address: 192.0.2.1, netmask: '24'}}]`)
-	h.run("commit")
-	h.far.IP(t, "addr", "add", "192.0.2.2/24", "dev", "p-eth0")
+	h.Start()
+	h.Stage(`host_nics: [{name: bond0, bonding: {slaves: [eth0]}, ip: {address: 192.0.2.1, netmask: '24'}}]`)
+	h.Run("commit")
+	h.Far.IP(t, "addr", "add", "192.0.2.2/24", "dev", "p-eth0")
 	before := h.counters("bond0")
 	h.datagrams(100, 1000)
 	after := h.counters("bond0", "--interval", "1s")
@@ -27,19 +27,19 @@ func TestScenario_E08(t *testing.T) {
 	if after.rate < 0 || before.rate < 0 {
 		t.Errorf("rates %v, %v", before.rate, after.rate)
 	}
-	h.stage(`removed: [bond0]`)
-	h.run("commit")
-	h.stage(`host_nics: [{name: bond0, bonding: {slaves: [eth0]}, ip: {address: 192.0.2.1, netmask: '24'}}]`)
-	h.run("commit")
+	h.Stage(`removed: [bond0]`)
+	h.Run("commit")
+	h.Stage(`host_nics: [{name: bond0, bonding: {slaves: [eth0]}, ip: {address: 192.0.2.1, netmask: '24'}}]`)
+	h.Run("commit")
 	h.datagrams(10, 1000)
 	anew := h.counters("bond0")
 	if anew.total < 10*1000 || anew.rate < 0 {
 		t.Errorf("made anew: total %d, rate %v", anew.total, anew.rate)
 	}
-	if out, code := h.try("stats", "eth9"); code == 0 || !strings.Contains(out, "there is no NIC eth9 on this host") {
+	if out, code := h.Try("stats", "eth9"); code == 0 || !strings.Contains(out, "there is no NIC eth9 on this host") {
 		t.Errorf("a NIC that is not there: exit code %d\n%s", code, out)
 	}
-	if out := h.run("stats"); !strings.Contains(out, "bond0") || !strings.Contains(out, "eth1") {
+	if out := h.Run("stats"); !strings.Contains(out, "bond0") || !strings.Contains(out, "eth1") {
 		t.Errorf("the table:\n%s", out)
 	}
 }
@@ -50,16 +50,16 @@ type counters struct {
 }
 
 func (h *host) counters(nic string, flags ...string) counters {
-	h.t.Helper()
+	h.T.Helper()
 	var answer struct {
 		Statistics []struct {
 			DataTotalTx   string  `json:"data_total_tx"`
 			DataCurrentTx float64 `json:"data_current_tx"`
 		}
 	}
-	out := h.run(append([]string{"stats", nic, "-o", "json"}, flags...)...)
+	out := h.Run(append([]string{"stats", nic, "-o", "json"}, flags...)...)
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Statistics) != 1 {
-		h.t.Fatalf("%v in %s", err, out)
+		h.T.Fatalf("%v in %s", err, out)
 	}
 	total, _ := strconv.ParseInt(answer.Statistics[0].DataTotalTx, 10, 64)
 	return counters{total, answer.Statistics[0].DataCurrentTx}
@@ -67,12 +67,12 @@ func (h *host) counters(nic string, flags ...string) counters {
 
 // datagrams sends so many of so many bytes to the other end of the cable.
 func (h *host) datagrams(n, size int) {
-	h.t.Helper()
+	h.T.Helper()
 	var conn net.Conn
 	var err error
-	h.ns.Do(func() { conn, err = net.Dial("udp4", "192.0.2.2:9") })
+	h.NS.Do(func() { conn, err = net.Dial("udp4", "192.0.2.2:9") })
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	defer conn.Close()
 	for sent := 0; sent < n; {

@@ -18,49 +18,47 @@ const (
 func committedHost(t *testing.T) (h *host, committed string) {
 	t.Helper()
 	h = newHost(t, "eth0", "eth1", "eth2")
-	h.start()
-	h.stage(first)
-	h.run("commit")
-	return h, h.look()
+	h.Start()
+	h.Stage(first)
+	h.Run("commit")
+	return h, h.Look()
 }
 
 // wait applies the second document with a window and returns when it ends.
 func (h *host) wait(window time.Duration) (deadline time.Time, applied string) {
-	h.t.Helper()
-	h.stage(second)
-	began := time.Now()
-	h.run("apply", "--revert-after", window.String())
-	applied = h.look()
+	h.T.Helper()
+	h.Stage(second)
+	h.Run("apply", "--revert-after", window.String())
+	applied = h.Look()
 	if !strings.Contains(applied, "198.51.100.1/24") || !strings.Contains(applied, "bond0 bond") {
-		h.t.Fatalf("the change is not in place:\n%s", applied)
+		h.T.Fatalf("the change is not in place:\n%s", applied)
 	}
-	_ = began
 	return time.Now().Add(window), applied
 }
 
 // back wants the host as committed at the deadline, and not before.
 func (h *host) back(committed string, deadline time.Time, applied string) {
-	h.t.Helper()
+	h.T.Helper()
 	for time.Until(deadline) > 1500*time.Millisecond {
-		if now := h.look(); now != applied {
-			h.t.Fatalf("%v before the deadline the change is gone:\n%s", time.Until(deadline), now)
+		if now := h.Look(); now != applied {
+			h.T.Fatalf("%v before the deadline the change is gone:\n%s", time.Until(deadline), now)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	h.eventually("the host is back", time.Until(deadline)+5*time.Second, func() bool { return h.look() == committed })
+	h.Eventually("the host is back", time.Until(deadline)+5*time.Second, func() bool { return h.Look() == committed })
 	if late := time.Since(deadline); late > 1500*time.Millisecond {
-		h.t.Errorf("back %v after the deadline", late)
+		h.T.Errorf("back %v after the deadline", late)
 	}
 }
 
 func TestScenario_C09(t *testing.T) {
 	h, committed := committedHost(t)
 	deadline, applied := h.wait(3 * time.Second)
-	if h.status().Pending == nil {
+	if h.Status().Pending == nil {
 		t.Error("status does not say that a change waits")
 	}
 	h.back(committed, deadline, applied)
-	h.eventually("the status is settled", 5*time.Second, func() bool { s := h.status(); return s.Pending == nil && !s.Uncommitted })
+	h.Eventually("the status is settled", 5*time.Second, func() bool { s := h.Status(); return s.Pending == nil && !s.Uncommitted })
 	h.takenBack()
 	h.tooLate()
 }
@@ -68,21 +66,21 @@ func TestScenario_C09(t *testing.T) {
 // tooLate wants a confirmation that comes after the deadline refused: it must not
 // bring the change back for good.
 func (h *host) tooLate() {
-	h.t.Helper()
-	if out, code := h.try("commit"); code != 3 || !strings.Contains(out, "not confirmed in time") {
-		h.t.Errorf("a late commit: exit code %d\n%s", code, out)
+	h.T.Helper()
+	if out, code := h.Try("commit"); code != 3 || !strings.Contains(out, "not confirmed in time") {
+		h.T.Errorf("a late commit: exit code %d\n%s", code, out)
 	}
 }
 
 func TestScenario_C10(t *testing.T) {
 	h, _ := committedHost(t)
 	deadline, applied := h.wait(3 * time.Second)
-	h.run("commit", "-m", "confirmed")
+	h.Run("commit", "-m", "confirmed")
 	time.Sleep(time.Until(deadline) + time.Second)
-	if now := h.look(); now != applied {
+	if now := h.Look(); now != applied {
 		t.Errorf("a confirmed change is gone:\n%s", now)
 	}
-	if s := h.status(); s.CommittedRevision != 2 || s.Pending != nil {
+	if s := h.Status(); s.CommittedRevision != 2 || s.Pending != nil {
 		t.Errorf("status: %+v", s)
 	}
 }
@@ -90,28 +88,28 @@ func TestScenario_C10(t *testing.T) {
 func TestScenario_C11(t *testing.T) {
 	h, committed := committedHost(t)
 	h.wait(time.Minute)
-	if out, code := h.try("apply"); code != 3 {
+	if out, code := h.Try("apply"); code != 3 {
 		t.Errorf("another apply while one waits: exit code %d\n%s", code, out)
 	}
-	h.run("rollback")
-	if now := h.look(); now != committed {
+	h.Run("rollback")
+	if now := h.Look(); now != committed {
 		t.Errorf("after a rollback:\n%s\nwant:\n%s", now, committed)
 	}
-	if out := h.run("rollback"); !strings.Contains(out, "nothing to do") {
+	if out := h.Run("rollback"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("a second rollback: %s", out)
 	}
 }
 
 // takenBack wants the apply told as done, and as taken back by a revert that is.
 func (h *host) takenBack() {
-	h.t.Helper()
-	all := h.operations()
+	h.T.Helper()
+	all := h.Operations()
 	if len(all) < 2 {
-		h.t.Fatalf("operations: %v", all)
+		h.T.Fatalf("operations: %v", all)
 	}
 	revert, apply := all[0], all[1]
 	if revert.GetKind() != "revert" || revert.GetState() != "done" || apply.GetKind() != "apply" || apply.GetState() != "done" || apply.GetRevertedBy() != revert.GetId() {
-		h.t.Errorf("operations: %v", all)
+		h.T.Errorf("operations: %v", all)
 	}
 }
 
@@ -119,9 +117,9 @@ func (h *host) takenBack() {
 func TestFault_A5(t *testing.T) {
 	h, committed := committedHost(t)
 	deadline, applied := h.wait(5 * time.Second)
-	h.kill()
-	h.start()
-	if h.status().Pending == nil {
+	h.Kill()
+	h.Start()
+	if h.Status().Pending == nil {
 		t.Error("the new agent does not know of the window")
 	}
 	h.back(committed, deadline, applied)
@@ -131,10 +129,10 @@ func TestFault_A5(t *testing.T) {
 func TestFault_A8(t *testing.T) {
 	h, committed := committedHost(t)
 	deadline, applied := h.wait(4 * time.Second)
-	h.kill()
+	h.Kill()
 	h.back(committed, deadline, applied)
-	h.start()
-	if s := h.status(); s.Pending != nil || s.Uncommitted {
+	h.Start()
+	if s := h.Status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
 	}
 	h.takenBack()
@@ -145,13 +143,13 @@ func TestFault_A8(t *testing.T) {
 func TestFault_A9(t *testing.T) {
 	h, committed := committedHost(t)
 	deadline, applied := h.wait(4 * time.Second)
-	if err := h.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := h.Daemon.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	h.back(committed, deadline, applied)
-	<-h.exited
-	h.start()
-	if s := h.status(); s.Pending != nil || s.Uncommitted {
+	<-h.Exited
+	h.Start()
+	if s := h.Status(); s.Pending != nil || s.Uncommitted {
 		t.Errorf("status after the guard: %+v", s)
 	}
 	h.takenBack()

@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	"fmt"
@@ -22,8 +22,8 @@ import (
 func TestFault_A12(t *testing.T) {
 	need.Kernel(t, need.Flakey)
 	v := newVictim(t)
-	v.stop()
-	state := filepath.Join(v.dir, "state")
+	v.Stop()
+	state := filepath.Join(v.Dir, "state")
 	if err := os.RemoveAll(state); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestFault_A12(t *testing.T) {
 		v.plan(c.killAt(at))
 		answered := v.survives(commit) != nil
 		if answered {
-			v.kill()
+			v.Kill()
 		}
 		passed := v.reached()
 		v.buried()

@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	"bytes"
@@ -70,12 +70,12 @@ func (s *soaking) chance(percent int) bool { return s.IntN(100) < percent }
 
 // document is a random configuration of the host.
 func (s *soaking) document() string {
-	s.t.Helper()
+	s.T.Helper()
 	c := kerneltest.GenConfig(s.Rand, []string{"eth0", "eth1", "eth2", "eth3"})
 	c.Routes = nil // kept, and not applied yet
 	var b bytes.Buffer
 	if err := codec.Encode(&b, c, codec.YAML, codec.EncodeOptions{}); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return b.String()
 }
@@ -117,7 +117,7 @@ func (s *soaking) mission() mission {
 
 // round is one change, with a fault or two, and the way home.
 func (s *soaking) round() {
-	s.t.Helper()
+	s.T.Helper()
 	doc, m := s.document(), s.mission()
 	s.replace(doc)
 	ops := len(s.todo(hostnicv1.ConfigSource_CONFIG_SOURCE_STAGED))
@@ -221,7 +221,7 @@ func (f fault) undone(passed []string) int {
 // comeBack starts the daemon that has died, at times after others that die, too, and at
 // times after the whole host was switched off.
 func (s *soaking) comeBack() (rebooted bool) {
-	s.t.Helper()
+	s.T.Helper()
 	s.buried()
 	if rebooted = s.chance(5); rebooted {
 		s.reboot()
@@ -232,7 +232,7 @@ func (s *soaking) comeBack() (rebooted bool) {
 			s.killed("recovery")
 			continue
 		}
-		s.kill()
+		s.Kill()
 		s.killed("at rest")
 		s.buried()
 	}
@@ -266,7 +266,7 @@ func (s *soaking) expected(m mission, before standing, kept, rebooted bool) (wan
 // madeAnew is the same with bonds that are new: one that was there before its document
 // keeps the MAC of the slave that it had it from, for as long as that is a slave.
 func (s *soaking) madeAnew(want standing) standing {
-	s.t.Helper()
+	s.T.Helper()
 	bondMAC := regexp.MustCompile(`(?m)^(\S+ bond mac) \S+`)
 	if now := s.look(); bondMAC.ReplaceAllString(now, "$1") == bondMAC.ReplaceAllString(want.image, "$1") {
 		want.image = now
@@ -291,7 +291,7 @@ func (s *soaking) changed(m mission, before standing) (want standing, sure bool)
 
 // answered is where a host stands whose daemon has answered.
 func (s *soaking) answered(m mission, before standing, op *hostnicv1.Operation) (want standing, sure bool) {
-	s.t.Helper()
+	s.T.Helper()
 	switch state := op.GetState(); {
 	case state == "done" && m.back:
 		s.undisturbed++
@@ -303,10 +303,10 @@ func (s *soaking) answered(m mission, before standing, op *hostnicv1.Operation) 
 		s.takenBack++
 		return before, true
 	case state != "incomplete":
-		s.t.Errorf("%s: %s", state, op.GetError())
+		s.T.Errorf("%s: %s", state, op.GetError())
 	}
 	s.incomplete++
-	s.eventually("what was incomplete is completed", patience, s.healthy)
+	s.Eventually("what was incomplete is completed", patience, s.healthy)
 	if m.again {
 		return s.home, true
 	}
@@ -315,11 +315,11 @@ func (s *soaking) answered(m mission, before standing, op *hostnicv1.Operation) 
 
 // deadline kills the daemon, and has its guard act, or die.
 func (s *soaking) deadline(m mission) {
-	s.t.Helper()
-	s.kill()
+	s.T.Helper()
+	s.Kill()
 	s.killed("in a window")
 	s.victim.kills++
-	s.eventually("the guard has ended", patience, func() bool { return len(s.guards()) == 0 })
+	s.Eventually("the guard has ended", patience, func() bool { return len(s.guards()) == 0 })
 	if passed := s.reached(); len(passed) > 0 {
 		s.guardsKilled++
 	}
@@ -332,7 +332,7 @@ func (s *soaking) deadline(m mission) {
 // arrived wants the host there. Where nobody else is sure how it looks the agent says
 // so, by a plan that is empty.
 func (s *soaking) arrived(want standing, sure bool) {
-	s.t.Helper()
+	s.T.Helper()
 	if !sure {
 		want.image = s.look()
 	}
@@ -343,7 +343,7 @@ func (s *soaking) arrived(want standing, sure bool) {
 // goHome makes what runs the committed configuration, or the other way round. From time
 // to time it sees to it that the way to and fro leads to the same.
 func (s *soaking) goHome(m mission, doc string, before standing) {
-	s.t.Helper()
+	s.T.Helper()
 	now := s.standing()
 	if now.revision > s.home.revision && s.chance(15) {
 		s.must(rollback(s.home.revision))
@@ -364,8 +364,8 @@ func (s *soaking) goHome(m mission, doc string, before standing) {
 }
 
 func (s *soaking) same(what, want string) {
-	s.t.Helper()
+	s.T.Helper()
 	if now := s.look(); now != want {
-		s.t.Errorf("%s:\n%s\nwas:\n%s", what, now, want)
+		s.T.Errorf("%s:\n%s\nwas:\n%s", what, now, want)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	"fmt"
@@ -58,7 +58,7 @@ func operations(points []string) (out []string) {
 
 // refused has the kernel refuse the operation of that number for good.
 func (v *victim) refused(c change, want standing, number int) {
-	v.t.Helper()
+	v.T.Helper()
 	errno := []unix.Errno{unix.EINVAL, unix.EPERM, unix.EOPNOTSUPP, unix.ERANGE}[number%4]
 	c.begin(v)
 	want.revision = v.status().GetCommittedRevision()
@@ -66,7 +66,7 @@ func (v *victim) refused(c change, want standing, number int) {
 	var ok bool
 	var said string
 	if number%8 == 1 { // as an operator sees it
-		out, code := v.try("commit", "--no-rehearse", "--probe", "none")
+		out, code := v.Try("commit", "--no-rehearse", "--probe", "none")
 		ok, said = code == 4, fmt.Sprintf("exit code %d\n%s", code, out)
 	} else {
 		answer := v.answer(commit)
@@ -75,7 +75,7 @@ func (v *victim) refused(c change, want standing, number int) {
 	op := operations(v.reached())[number-1]
 	what := fmt.Sprintf("operation %d, %s, refused with %v", number, op, errno)
 	if !ok || !strings.Contains(said, errno.Error()) || !strings.Contains(said, op) {
-		v.t.Errorf("%s: %s", what, said)
+		v.T.Errorf("%s: %s", what, said)
 	}
 	v.plan()
 	v.stands(what, want, "")
@@ -84,7 +84,7 @@ func (v *victim) refused(c change, want standing, number int) {
 
 // retried has the kernel refuse it once, in a way that is worth another try.
 func (v *victim) retried(c change, want standing, number int) {
-	v.t.Helper()
+	v.T.Helper()
 	errno := []unix.Errno{unix.EBUSY, unix.ENOBUFS, unix.EINTR, unix.EAGAIN}[number%4]
 	c.begin(v)
 	want.revision = v.status().GetCommittedRevision() + 1
@@ -92,7 +92,7 @@ func (v *victim) retried(c change, want standing, number int) {
 	answer := v.answer(commit)
 	what := fmt.Sprintf("operation %d refused once with %v", number, errno)
 	if answer.GetState() != "done" {
-		v.t.Errorf("%s: %s, %s", what, answer.GetState(), answer.GetError())
+		v.T.Errorf("%s: %s, %s", what, answer.GetState(), answer.GetError())
 	}
 	v.plan()
 	v.stands(what, want, "")
@@ -134,7 +134,7 @@ func TestFault_D21(t *testing.T) {
 // twice refuses operation k, and those from j to last. It is true when the way back
 // was not completed at once.
 func (v *victim) twice(c change, want standing, k, j, last int) (incomplete bool) {
-	v.t.Helper()
+	v.T.Helper()
 	c.begin(v)
 	want.revision = v.status().GetCommittedRevision()
 	if last > j {
@@ -148,13 +148,13 @@ func (v *victim) twice(c change, want standing, k, j, last int) (incomplete bool
 		incomplete = true
 		v.stuck(what, answer, last > j)
 	case state != "rolled-back":
-		v.t.Fatalf("%s: %s, %s", what, state, answer.GetError())
+		v.T.Fatalf("%s: %s, %s", what, state, answer.GetError())
 	}
 	v.plan()
 	if incomplete && j%2 == 0 {
 		v.must(rollback(0)) // not waiting for the next try
 	}
-	v.eventually(what+": taken back", patience, v.healthy)
+	v.Eventually(what+": taken back", patience, v.healthy)
 	v.stands(what, want, "")
 	v.settled(what)
 	return incomplete
@@ -163,18 +163,18 @@ func (v *victim) twice(c change, want standing, k, j, last int) (incomplete bool
 // stuck is a host that could not be taken back: that is told, and nothing else begins
 // meanwhile.
 func (v *victim) stuck(what string, answer *hostnicv1.Operation, lasting bool) {
-	v.t.Helper()
+	v.T.Helper()
 	if len(answer.GetRemaining()) == 0 || !strings.Contains(answer.GetError(), "and the way back failed") {
-		v.t.Errorf("%s: incomplete, but what is left is %v, and the error\n%s", what, answer.GetRemaining(), answer.GetError())
+		v.T.Errorf("%s: incomplete, but what is left is %v, and the error\n%s", what, answer.GetRemaining(), answer.GetError())
 	}
 	if !lasting {
 		return // it may be over by now
 	}
-	if out, code := v.try("status"); code != 5 || len(v.status().GetDegraded()) == 0 {
-		v.t.Errorf("%s: status: exit code %d\n%s", what, code, out)
+	if out, code := v.Try("status"); code != 5 || len(v.status().GetDegraded()) == 0 {
+		v.T.Errorf("%s: status: exit code %d\n%s", what, code, out)
 	}
-	if out, code := v.try("commit"); code != 3 || !strings.Contains(out, "on its way back") {
-		v.t.Errorf("%s: a commit in the middle of that: exit code %d\n%s", what, code, out)
+	if out, code := v.Try("commit"); code != 3 || !strings.Contains(out, "on its way back") {
+		v.T.Errorf("%s: a commit in the middle of that: exit code %d\n%s", what, code, out)
 	}
 }
 
@@ -192,19 +192,19 @@ func TestRefusedForLong(t *testing.T) {
 	tried := func() int { return len(operations(v.reached())) }
 	for range 2 {
 		n := tried()
-		v.eventually("it is tried again", patience, func() bool { return tried() > n })
+		v.Eventually("it is tried again", patience, func() bool { return tried() > n })
 	}
 	// A restart in between knows of it.
 	v.plan(fmt.Sprintf("refuse 1 %d 22", 1<<30))
-	v.kill()
+	v.Kill()
 	v.endGuards()
-	v.launch(os.Getenv("HOSTNICD_CRASH"))
+	v.Launch(os.Getenv("HOSTNICD_CRASH"))
 	v.ready()
 	n := tried()
-	v.eventually("the next daemon tries, too", patience, func() bool { return tried() > n && !v.healthy() })
+	v.Eventually("the next daemon tries, too", patience, func() bool { return tried() > n && !v.healthy() })
 	began := time.Now()
 	v.plan()
-	v.eventually("taken back", patience, v.healthy)
+	v.Eventually("taken back", patience, v.healthy)
 	t.Logf("taken back %v after the kernel let it", time.Since(began).Round(10*time.Millisecond))
 	v.stands("in the end", before, "")
 	v.settled("in the end")

@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	"context"
@@ -17,19 +17,20 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
+	"github.com/hostnic/hostnic/test/hypervisor"
 )
 
 // dial makes a client of the host's daemon, whichever runs: starting agentctl for each
 // question costs more than the question.
-func (h *host) dial() hostnicv1.NetConfigServiceClient {
-	h.t.Helper()
-	conn, err := grpc.NewClient("unix:"+h.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+func dial(h *hypervisor.Host) hostnicv1.NetConfigServiceClient {
+	h.T.Helper()
+	conn, err := grpc.NewClient("unix:"+h.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1, MaxDelay: 5 * time.Millisecond}, MinConnectTimeout: time.Second}))
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	h.t.Cleanup(func() { _ = conn.Close() })
+	h.T.Cleanup(func() { _ = conn.Close() })
 	return hostnicv1.NewNetConfigServiceClient(conn)
 }
 
@@ -37,13 +38,13 @@ func (h *host) dial() hostnicv1.NetConfigServiceClient {
 const patience = 2 * time.Minute
 
 func (v *victim) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(v.t.Context(), patience)
+	return context.WithTimeout(v.T.Context(), patience)
 }
 
 // ready waits until the daemon has brought the host to where it ought to be: a
 // staging waits for that, and an empty one changes nothing.
 func (v *victim) ready() {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	for {
@@ -53,22 +54,22 @@ func (v *victim) ready() {
 		}
 		// The connection may be that to the daemon before.
 		if status.Code(err) != codes.Unavailable {
-			v.t.Fatal(err)
+			v.T.Fatal(err)
 		}
 	}
 }
 
 // isUp waits until the daemon is ready, and is false when it dies before.
 func (v *victim) isUp() bool {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	for {
 		select {
-		case <-v.exited:
+		case <-v.Exited:
 			return false
 		case <-ctx.Done():
-			v.t.Fatal("the daemon is neither ready nor dead")
+			v.T.Fatal("the daemon is neither ready nor dead")
 		default:
 		}
 		// Not waiting for a connection: nobody may come.
@@ -81,44 +82,44 @@ func (v *victim) isUp() bool {
 
 // replace makes a document the whole candidate.
 func (v *victim) replace(doc string) {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	_, err := v.api.Stage(ctx, &hostnicv1.StageRequest{Replace: true, Documents: []*hostnicv1.Document{{Content: []byte(doc)}}})
 	if err != nil {
-		v.t.Fatalf("stage: %v\n%s", err, doc)
+		v.T.Fatalf("stage: %v\n%s", err, doc)
 	}
 }
 
 // discard forgets what is staged, and a window that has lapsed along with it.
 func (v *victim) discard() {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	if _, err := v.api.Discard(ctx, &hostnicv1.DiscardRequest{}); err != nil {
-		v.t.Fatalf("discard: %v", err)
+		v.T.Fatalf("discard: %v", err)
 	}
 }
 
 func (v *victim) status() *hostnicv1.GetStatusResponse {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	s, err := v.api.GetStatus(ctx, &hostnicv1.GetStatusRequest{})
 	if err != nil {
-		v.t.Fatalf("status: %v", err)
+		v.T.Fatalf("status: %v", err)
 	}
 	return s
 }
 
 // todo is what an apply of the configuration would do now.
 func (v *victim) todo(source hostnicv1.ConfigSource) (out []string) {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	res, err := v.api.Plan(ctx, &hostnicv1.PlanRequest{To: &hostnicv1.ConfigSelector{Source: source}})
 	if err != nil {
-		v.t.Fatalf("plan: %v", err)
+		v.T.Fatalf("plan: %v", err)
 	}
 	for _, op := range res.GetPlan().GetOperations() {
 		out = append(out, op.GetCommand())
@@ -191,7 +192,7 @@ func (v *victim) lastID() string { return fmt.Sprint("operation-", v.asked) }
 // tells wants the agent to tell, after all, what has become of the operation that was
 // asked for last, and to tell whoever repeats the request the same.
 func (v *victim) tells(what string, ask asking, kept bool) {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	answer, err := v.api.GetOperation(ctx, &hostnicv1.GetOperationRequest{Id: v.lastID()})
@@ -199,41 +200,41 @@ func (v *victim) tells(what string, ask asking, kept bool) {
 		return // it had not begun to do anything
 	}
 	if err != nil {
-		v.t.Fatalf("%s: %s: %v", what, v.lastID(), err)
+		v.T.Fatalf("%s: %s: %v", what, v.lastID(), err)
 	}
 	op, want := answer.GetOperation(), "rolled-back"
 	if kept {
 		want = "done"
 	}
 	if op.GetState() != want {
-		v.t.Errorf("%s: %v, want it %s", what, op, want)
+		v.T.Errorf("%s: %v, want it %s", what, op, want)
 	}
 	again, err := ask(ctx, v.api, v.lastID())
 	if err != nil || !proto.Equal(again, op) {
-		v.t.Errorf("%s: asked again: %v, %v, want %v", what, again, err, op)
+		v.T.Errorf("%s: asked again: %v, %v, want %v", what, again, err, op)
 	}
 }
 
 // must asks for an operation that has to succeed.
 func (v *victim) must(ask asking) *hostnicv1.Operation {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	op, err := ask(ctx, v.api, v.newID())
 	if err != nil || op.GetState() != "done" {
-		v.t.Fatalf("%v, %s: %s", err, op.GetState(), op.GetError())
+		v.T.Fatalf("%v, %s: %s", err, op.GetState(), op.GetError())
 	}
 	return op
 }
 
 // answer asks for an operation that is not refused.
 func (v *victim) answer(ask asking) *hostnicv1.Operation {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	op, err := ask(ctx, v.api, v.newID())
 	if err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	return op
 }
@@ -241,7 +242,7 @@ func (v *victim) answer(ask asking) *hostnicv1.Operation {
 // survives asks for an operation and tells what came of it; nil when the daemon has
 // died of it.
 func (v *victim) survives(ask asking) *hostnicv1.Operation {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := v.context()
 	defer cancel()
 	// Whoever waits for a daemon that has died waits for the next.
@@ -249,7 +250,7 @@ func (v *victim) survives(ask asking) *hostnicv1.Operation {
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
-		case <-v.exited:
+		case <-v.Exited:
 			cancel()
 		case <-answered:
 		}
@@ -261,12 +262,12 @@ func (v *victim) survives(ask asking) *hostnicv1.Operation {
 		return op
 	}
 	if code := status.Code(err); code != codes.Unavailable && code != codes.Canceled {
-		v.t.Fatalf("refused: %v", err)
+		v.T.Fatalf("refused: %v", err)
 	}
 	select {
-	case <-v.exited:
+	case <-v.Exited:
 	case <-time.After(patience):
-		v.t.Fatalf("the daemon neither answers nor dies: %v", err)
+		v.T.Fatalf("the daemon neither answers nor dies: %v", err)
 	}
 	return nil
 }

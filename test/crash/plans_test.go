@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 // Documents for the NICs eth0 to eth3, of which somebody else has put an address onto
 // eth3. Between any two of them lies a plan worth dying in.

@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	"errors"
@@ -16,12 +16,13 @@ import (
 	"github.com/vishvananda/netlink"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
+	"github.com/hostnic/hostnic/test/hypervisor"
 	"github.com/hostnic/hostnic/test/image"
 )
 
 // victim is a host whose daemon is made to die; see agent/crash.go.
 type victim struct {
-	*host
+	*hypervisor.Host
 	api    hostnicv1.NetConfigServiceClient
 	faults string // the file that says where
 	asked  int    // operations
@@ -33,9 +34,9 @@ type victim struct {
 // eth3.
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	h := newHost(t)
-	v := &victim{host: h, api: h.dial(), faults: filepath.Join(h.dir, "faults")}
-	h.env = []string{"HOSTNIC_FAULTS=" + v.faults}
+	h := hypervisor.New(t)
+	v := &victim{Host: h, api: dial(h), faults: filepath.Join(h.Dir, "faults")}
+	h.Env = []string{"HOSTNIC_FAULTS=" + v.faults}
 	v.plug()
 	v.live()
 	return v
@@ -43,11 +44,11 @@ func newVictim(t *testing.T) *victim {
 
 // plug gives the host its NICs, which are the same after each boot.
 func (v *victim) plug() {
-	v.t.Helper()
-	handle := v.ns.Netlink(v.t)
+	v.T.Helper()
+	handle := v.NS.Netlink(v.T)
 	for i, n := range []string{"eth0", "eth1", "eth2", "eth3"} {
-		v.ns.Veth(v.t, n, v.far, "p-"+n)
-		v.far.Up(v.t, "p-"+n)
+		v.NS.Veth(v.T, n, v.Far, "p-"+n)
+		v.Far.Up(v.T, "p-"+n)
 		l, err := handle.LinkByName(n)
 		if err == nil {
 			err = handle.LinkSetHardwareAddr(l, net.HardwareAddr{0x52, 0x54, 0, 0, 0, byte(i)})
@@ -56,47 +57,39 @@ func (v *victim) plug() {
 			err = handle.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(198, 18, 3, 1), Mask: net.CIDRMask(24, 32)}})
 		}
 		if err != nil {
-			v.t.Fatalf("%s: %v", n, err)
+			v.T.Fatalf("%s: %v", n, err)
 		}
 	}
 }
 
 // live starts the daemon, without any faults, and waits until it is ready.
 func (v *victim) live() {
-	v.t.Helper()
+	v.T.Helper()
 	v.plan()
-	v.launch(os.Getenv("HOSTNICD_CRASH"))
+	v.Launch(os.Getenv("HOSTNICD_CRASH"))
 	v.ready()
-}
-
-// stop ends the daemon in order.
-func (h *host) stop() {
-	h.t.Helper()
-	_ = h.daemon.Process.Signal(os.Interrupt)
-	<-h.exited
-	h.daemon = nil
 }
 
 // plan says which faults come from now on, and forgets what was reached.
 func (v *victim) plan(lines ...string) {
-	v.t.Helper()
+	v.T.Helper()
 	if err := os.Remove(v.faults + ".log"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	if err := os.WriteFile(v.faults+".new", []byte(strings.Join(lines, "\n")), 0o600); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	if err := os.Rename(v.faults+".new", v.faults); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 }
 
 // reached are the points that were passed since the plan was made.
 func (v *victim) reached() []string {
-	v.t.Helper()
+	v.T.Helper()
 	data, err := os.ReadFile(v.faults + ".log")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	return strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' })
 }
@@ -104,30 +97,30 @@ func (v *victim) reached() []string {
 // buried notes that the daemon has died, and ends the guard that it has left: that
 // would act in a minute, when the test is elsewhere.
 func (v *victim) buried() {
-	v.t.Helper()
+	v.T.Helper()
 	v.kills++
-	v.daemon = nil
+	v.Daemon = nil
 	v.endGuards()
 }
 
 // endGuards ends all guards of the host.
 func (v *victim) endGuards() {
-	v.t.Helper()
+	v.T.Helper()
 	for _, pid := range v.guards() {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			v.t.Fatal(err)
+			v.T.Fatal(err)
 		}
 	}
 }
 
 // guards are the guards of the host, dead daemons' too.
 func (v *victim) guards() (out []int) {
-	v.t.Helper()
+	v.T.Helper()
 	all, err := os.ReadDir("/proc")
 	if err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
-	of := strings.Join([]string{"", "guard", "--state-dir", filepath.Join(v.dir, "state"), ""}, "\x00")
+	of := strings.Join([]string{"", "guard", "--state-dir", filepath.Join(v.Dir, "state"), ""}, "\x00")
 	for _, p := range all {
 		pid, err := strconv.Atoi(p.Name())
 		if err != nil {
@@ -142,10 +135,10 @@ func (v *victim) guards() (out []int) {
 
 // look is the host as it is.
 func (v *victim) look() string {
-	v.t.Helper()
-	s, err := v.kernel.Snapshot(v.t.Context())
+	v.T.Helper()
+	s, err := v.Kernel.Snapshot(v.T.Context())
 	if err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	return image.Of(s)
 }
@@ -160,18 +153,18 @@ type standing struct {
 }
 
 func (v *victim) standing() standing {
-	v.t.Helper()
+	v.T.Helper()
 	s := v.status()
 	return standing{v.look(), s.GetCommittedRevision(), s.GetPending() != nil, s.GetUncommitted()}
 }
 
 // settled wants an agent that is at rest: nothing to do, nothing amiss.
 func (v *victim) settled(what string) {
-	v.t.Helper()
+	v.T.Helper()
 	if todo := v.todo(hostnicv1.ConfigSource_CONFIG_SOURCE_RUNNING); len(todo) > 0 {
-		v.t.Errorf("%s: there is something to do:\n%s", what, strings.Join(todo, "\n"))
+		v.T.Errorf("%s: there is something to do:\n%s", what, strings.Join(todo, "\n"))
 	}
 	if s := v.status(); len(s.GetDegraded())+len(s.GetDrift())+len(s.GetWaiting()) > 0 {
-		v.t.Errorf("%s: degraded %v, drift %v, waiting %v", what, s.GetDegraded(), s.GetDrift(), s.GetWaiting())
+		v.T.Errorf("%s: degraded %v, drift %v, waiting %v", what, s.GetDegraded(), s.GetDrift(), s.GetWaiting())
 	}
 }

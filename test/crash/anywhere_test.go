@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	stdcmp "cmp"
@@ -55,7 +55,7 @@ func applying(name, from, to string) change {
 
 // committed makes a document the committed one, whatever waits or runs.
 func (v *victim) committed(doc string) {
-	v.t.Helper()
+	v.T.Helper()
 	if v.status().GetPending() != nil {
 		v.must(rollback(0))
 	}
@@ -167,7 +167,7 @@ func undoing(name, from, to string, operation int) change {
 func (v *victim) killEverywhere(c change) {
 	before, after, points := v.unharmed(c)
 	if after.revision > before.revision+1 || len(points) < 4 {
-		v.t.Fatalf("this is no change: from %+v to %+v by\n%s", before, after, strings.Join(points, "\n"))
+		v.T.Fatalf("this is no change: from %+v to %+v by\n%s", before, after, strings.Join(points, "\n"))
 	}
 	step := after.revision - before.revision
 	for at, tries := max(1, c.first), 0; at <= len(points); {
@@ -179,7 +179,7 @@ func (v *victim) killEverywhere(c change) {
 			// A deadline may have passed before anybody looked; and an option that lingers
 			// in a bond need not be set a second time.
 			if tries++; tries > 3 && at < len(points) {
-				v.t.Fatalf("point %d is never reached: %v\n%s", at, op, strings.Join(v.reached(), "\n"))
+				v.T.Fatalf("point %d is never reached: %v\n%s", at, op, strings.Join(v.reached(), "\n"))
 			}
 			v.plan()
 			if tries > 3 {
@@ -214,7 +214,7 @@ func (c change) killAt(at int) string {
 // unharmed has the change done without any kill, and gives where it begins, where it
 // leads, and what it passes.
 func (v *victim) unharmed(c change) (before, after standing, points []string) {
-	v.t.Helper()
+	v.T.Helper()
 	ask := c.begin(v)
 	before = v.standing()
 	v.plan(append(c.faults, c.killAt(0))...)
@@ -222,7 +222,7 @@ func (v *victim) unharmed(c change) (before, after standing, points []string) {
 	defer cancel()
 	op, err := ask(ctx, v.api, v.newID())
 	if want := stdcmp.Or(c.ends, "done"); err != nil || op.GetState() != want {
-		v.t.Fatalf("%v, %s: %s", err, op.GetState(), op.GetError())
+		v.T.Fatalf("%v, %s: %s", err, op.GetState(), op.GetError())
 	}
 	points = v.reached()
 	v.plan()
@@ -233,8 +233,8 @@ func (v *victim) unharmed(c change) (before, after standing, points []string) {
 
 // stands wants the host to stand there.
 func (v *victim) stands(what string, want standing, cut string) {
-	v.t.Helper()
+	v.T.Helper()
 	if diff := cmp.Diff(want, v.standing(), cmp.AllowUnexported(standing{})); diff != "" {
-		v.t.Fatalf("%s: it is not where it ought to be (-want +is):\n%s\ncut off it was:\n%s", what, diff, cut)
+		v.T.Fatalf("%s: it is not where it ought to be (-want +is):\n%s\ncut off it was:\n%s", what, diff, cut)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build kernel
 
-package e2e
+package crash
 
 import (
 	"fmt"
@@ -56,9 +56,9 @@ func TestKilledInRecovery(t *testing.T) {
 // diesAtStart starts a daemon that is to die at that point, and is false when it is
 // ready before.
 func (v *victim) diesAtStart(point int) bool {
-	v.t.Helper()
+	v.T.Helper()
 	v.plan(fmt.Sprint("kill ", point))
-	v.launch(os.Getenv("HOSTNICD_CRASH"))
+	v.Launch(os.Getenv("HOSTNICD_CRASH"))
 	if v.isUp() {
 		return false
 	}
@@ -74,12 +74,12 @@ func TestKilledAtBoot(t *testing.T) {
 	want := v.standing()
 	v.replace(bonded)
 	v.must(apply(0))
-	v.kill()
+	v.Kill()
 	v.reboot()
 	v.live()
 	v.stands("booted", want, "")
 	for m := 1; ; m++ {
-		v.kill()
+		v.Kill()
 		v.reboot()
 		died := v.diesAtStart(m)
 		points := v.reached()
@@ -104,27 +104,27 @@ func TestKilledAtBoot(t *testing.T) {
 // reboot is the host switched off and on again: bare NICs, and another boot id. The
 // daemon is dead.
 func (v *victim) reboot() {
-	v.t.Helper()
+	v.T.Helper()
 	v.endGuards()
-	if err := v.host.kernel.Close(); err != nil {
-		v.t.Fatal(err)
+	if err := v.Kernel.Close(); err != nil {
+		v.T.Fatal(err)
 	}
-	v.ns, v.far = netns.New(v.t), netns.New(v.t)
+	v.NS, v.Far = netns.New(v.T), netns.New(v.T)
 	v.plug()
 	v.boots++
-	id := filepath.Join(v.dir, fmt.Sprint("boot_id", v.boots))
+	id := filepath.Join(v.Dir, fmt.Sprint("boot_id", v.boots))
 	if err := os.WriteFile(id, fmt.Appendf(nil, "00000000-0000-4000-8000-%012d\n", v.boots), 0o600); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	const place = "/proc/sys/kernel/random/boot_id"
 	if err := unix.Mount(id, place, "", unix.MS_BIND, ""); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
-	v.t.Cleanup(func() { _ = unix.Unmount(place, unix.MNT_DETACH) })
+	v.T.Cleanup(func() { _ = unix.Unmount(place, unix.MNT_DETACH) })
 	var err error
-	v.ns.Do(func() { v.host.kernel, err = kernel.Open(kernel.Options{}) })
+	v.NS.Do(func() { v.Kernel, err = kernel.Open(kernel.Options{}) })
 	if err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 }
 
@@ -138,8 +138,8 @@ func TestGuardKilled(t *testing.T) {
 	guarded := func(m int) []string {
 		c.begin(v)
 		v.plan(fmt.Sprint("guard kill ", m))
-		v.kill()
-		v.eventually("the guard has ended", patience, func() bool { return len(v.guards()) == 0 })
+		v.Kill()
+		v.Eventually("the guard has ended", patience, func() bool { return len(v.guards()) == 0 })
 		return v.reached()
 	}
 	points := guarded(0)
@@ -160,7 +160,7 @@ func TestGuardKilled(t *testing.T) {
 		v.settled(what)
 		v.kills += 2
 		m++
-		v.kill()
+		v.Kill()
 	}
 	t.Logf("%d kills", v.kills)
 }
