@@ -127,7 +127,7 @@ func (b *builder) room(each int) { b.ops = slices.Grow(b.ops, each*b.fresh) }
 // do adds an operation and lets it take effect on what later phases see.
 func (b *builder) do(op Op) {
 	b.ops = append(b.ops, op)
-	b.now.do(op)
+	b.now.do(&b.ops[len(b.ops)-1])
 }
 
 // disrupt notes that a link that was there loses traffic, and with it the VLANs

@@ -17,8 +17,8 @@ import (
 // slaves. Routes that the kernel makes for addresses are not followed.
 func Project(s state.Snapshot, ops []Op) state.Snapshot {
 	m := newModel(s)
-	for _, op := range ops {
-		m.do(op)
+	for i := range ops {
+		m.do(&ops[i])
 	}
 	return m.snapshot()
 }
@@ -115,7 +115,7 @@ func (m *model) snapshot() state.Snapshot {
 	return s
 }
 
-func (m *model) do(op Op) {
+func (m *model) do(op *Op) {
 	switch op.Action {
 	case LinkAdd:
 		m.add(op)
@@ -149,7 +149,7 @@ func (m *model) do(op Op) {
 	}
 }
 
-func (m *model) add(op Op) {
+func (m *model) add(op *Op) {
 	l := state.Link{Index: op.Index, Name: op.Name, Kind: op.Kind, Type: 1, MAC: op.MAC, MTU: op.MTU, Group: op.Group,
 		Parent: op.Parent, VLANID: op.VLANID, AdminUp: op.Up != nil && *op.Up}
 	parent := m.links[op.Parent]
@@ -183,7 +183,7 @@ func (m *model) add(op Op) {
 // set follows the kernel's order within one request: bond options first
 // (rtnl_newlink), then address, MTU, group, master, flags (do_setlink in
 // net/core/rtnetlink.c).
-func (m *model) set(l *state.Link, op Op) {
+func (m *model) set(l *state.Link, op *Op) {
 	if len(op.Options) > 0 && l.Bond != nil {
 		m.options(l, op.Options)
 	}
