@@ -211,3 +211,17 @@ func TestScenario_X09(t *testing.T) {
 	h.refuse(`{"removed": ["bond0"]}`, "link-in-use")
 	h.unchanged(before)
 }
+
+// TestScenario_C19 turns IPv6 on where there was none, and back.
+func TestScenario_C19(t *testing.T) {
+	h := newHost(t, "eth0", "eth1", "eth2")
+	h.apply(bondOf("bond0", `"mode": 1`, `"eth0", "eth1"`))
+	h.commit()
+	same(t, "IPv6", h.link("bond0").AddrGenModeNone, true)
+	before := h.look()
+	h.apply(`host_nics: [{name: bond0, ipv6: {address: "2001:db8:19::1", prefix: 64}}, {name: eth2, ipv6: {address: "2001:db8:20::1", prefix: 64}}]`)
+	same(t, "no IPv6", h.link("bond0").AddrGenModeNone, false)
+	h.rollback()
+	same(t, "IPv6", h.link("bond0").AddrGenModeNone, true)
+	h.unchanged(before)
+}

@@ -68,6 +68,27 @@ func TestFault_A2(t *testing.T) { killed(t, 0, 1) }
 
 func TestFault_A3(t *testing.T) { killed(t, 1, len(rackOperations(t))+1) }
 
+// TestFault_A4 kills the agent after the last request, before it has looked whether all
+// is well.
+func TestFault_A4(t *testing.T) {
+	h := newHost(t, "eth0", "eth1", "eth2")
+	h.lived()
+	before := h.look()
+	var left map[string][]byte
+	h.inject(func(plan.Op) syscall.Errno {
+		left = h.files()
+		return 0
+	})
+	h.apply(rack)
+	h.stop()
+	h.inject(nil)
+	h.putBack(left)
+	h.start()
+	h.unchanged(before)
+	same(t, "running", len(h.View().Running.HostNics), 0)
+	same(t, "degraded", h.View().Degraded, "[]")
+}
+
 // killed is a host whose agent is killed after so many requests for the rack, from
 // first to before last. Started again, it brings back what was there.
 func killed(t *testing.T, first, last int) {
