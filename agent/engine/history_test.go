@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 )
@@ -253,5 +254,40 @@ func TestOperationsOverABoot(t *testing.T) {
 			t.Errorf("%s, %v", op.State, op.Err)
 		}
 		r.stop()
+	}
+}
+
+// TestUnwritten asks for what needs nothing of the kernel and cannot be noted on disk: it
+// has not happened, and what was running goes on being it.
+func TestUnwritten(t *testing.T) {
+	r := newRig(t)
+	r.stage(`host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: 24}}]`)
+	r.do(Request{Kind: Apply})
+	r.stage(`host_nics: [{name: eth0, mtu: 1500}]`)
+	before := r.View().Running
+	trace := r.Store.Trace
+	full := func(step store.Step) error {
+		if step.Deed == store.Created && strings.Contains(step.Path, recordRunning) {
+			return syscall.ENOSPC
+		}
+		return trace(step)
+	}
+	if err := r.call(t.Context(), func() { r.Store.Trace = full }); err != nil {
+		t.Fatal(err)
+	}
+	var refused *Error
+	op, err := r.Do(t.Context(), Request{Kind: Apply}, nil)
+	if err = errors.Join(err, op.Err); op.Writes != 0 || !errors.As(err, &refused) || refused.Kind != Full {
+		t.Errorf("on a full disk: %s, %v", op.State, err)
+	}
+	if now := r.View().Running; !netcfg.Equal(now, before) {
+		t.Errorf("running is %+v, was %+v", now, before)
+	}
+	if err := r.call(t.Context(), func() { r.Store.Trace = trace }); err != nil {
+		t.Fatal(err)
+	}
+	r.do(Request{Kind: Apply})
+	if now := r.View().Running; netcfg.Equal(now, before) {
+		t.Error("applied, and yet not running")
 	}
 }

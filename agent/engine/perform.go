@@ -181,13 +181,13 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 	if changed && t.request.RevertAfter > 0 {
 		return e.concludeWindow(ctx, t, op, rep, journal)
 	}
+	if !rep.Wrote { // there is no journal
+		return e.unwritten(t, op, rep, journal.Next)
+	}
 	e.pass()
 	e.serial = journal.Serial
 	e.over(t, op, Done)
 	e.settle(rep, journal.Next)
-	if !rep.Wrote { // there is no journal
-		return e.unwritten(op, changed)
-	}
 	notRunning, notJournal := e.closeWindow()
 	if notRunning != nil && notJournal != nil && op.Revision == 0 {
 		// Nothing on disk says that this has happened: a restart would take it back.
@@ -197,18 +197,23 @@ func (e *Engine) conclude(ctx context.Context, t *tracked, op *Operation, rep co
 	return nil
 }
 
-// unwritten notes the end of an operation that had nothing to write to the kernel. What
-// is stored as a revision stays so, whatever else cannot be written.
-func (e *Engine) unwritten(op *Operation, changed bool) error {
-	if !changed {
+// unwritten notes the end of an operation that had nothing to write to the kernel. One
+// that cannot be noted has not happened, unless it is stored as a revision already.
+func (e *Engine) unwritten(t *tracked, op *Operation, rep converge.Report, next netcfg.Config) error {
+	running, memory, waiting, ended := e.running, e.memory, e.waiting, e.ended
+	e.pass()
+	e.over(t, op, Done)
+	e.settle(rep, next)
+	if netcfg.Equal(next, running) {
 		return nil
 	}
 	err := e.saveRunning()
-	if op.Revision != 0 {
-		e.degrade(err)
-		return nil
+	if err != nil && op.Revision == 0 {
+		e.running, e.memory, e.waiting, e.ended = running, memory, waiting, ended
+		return err
 	}
-	return err
+	e.degrade(err)
+	return nil
 }
 
 // concludeWindow keeps the journal open, for the change to be confirmed.
