@@ -24,17 +24,46 @@ func (a *agent) announce(ctx context.Context, socket string) error {
 	case <-patience.C:
 		a.log.Warn("the host is not as configured yet; going on with it", "socket", socket)
 		a.notify(daemon.SdNotifyReady + "\nSTATUS=still bringing the host to its configuration")
-		select {
-		case <-a.engine.Ready():
+		if a.feed(ctx, a.engine.Ready()); ctx.Err() == nil {
 			a.log.Info("hostnicd ready", "socket", socket, "version", Version)
 			a.notify("STATUS=" + a.standing())
-		case <-ctx.Done():
 		}
 	case <-ctx.Done():
 	}
-	<-ctx.Done()
+	a.feed(ctx, nil)
 	a.notify(daemon.SdNotifyStopping + "\nSTATUS=stopping; the network stays as it is")
 	return nil
+}
+
+// feed tells the service manager's watchdog, where there is one, that the loop of the
+// engine lives, until ctx ends or something happens. The engine alone decides: that
+// this goroutine runs says nothing.
+func (a *agent) feed(ctx context.Context, until <-chan struct{}) {
+	var tick <-chan time.Time
+	if interval, err := daemon.SdWatchdogEnabled(false); err != nil {
+		a.log.Warn("the service manager's watchdog is not understood, and not fed", "error", err)
+	} else if interval > 0 {
+		ticker := time.NewTicker(interval / 3)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for hung := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-until:
+			return
+		case <-tick:
+		}
+		switch alive := a.engine.Alive(); {
+		case alive:
+			hung = false
+			a.notify(daemon.SdNotifyWatchdog)
+		case !hung:
+			hung = true
+			a.log.Error("the loop of the engine hangs; the watchdog is not fed any more")
+		}
+	}
 }
 
 // standing is one line about where the host stands.

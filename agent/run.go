@@ -36,7 +36,10 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	group := socketGroup(c.Group, log)
-	sock, err := listen(c.Socket, group, log)
+	sock, err := handed(c.Socket)
+	if sock == nil && err == nil {
+		sock, err = listen(c.Socket, group, log)
+	}
 	if err != nil {
 		return err
 	}

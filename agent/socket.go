@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,7 +41,35 @@ func socketGroup(name string, log *slog.Logger) *uint32 {
 type socket struct {
 	*net.UnixListener
 	path string
-	file fs.FileInfo
+	file fs.FileInfo // nil is one that is not ours to remove
+}
+
+// handed is the socket that the service manager has made and passes on
+// (sd_listen_fds(3)), with the mode and the group that its unit says; nil when there is
+// none. It outlives the daemon: who calls while there is none waits for the next.
+func handed(path string) (*socket, error) {
+	files := activation.Files(true) // and no child inherits them
+	if len(files) == 0 {
+		return nil, nil
+	}
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
+	if len(files) > 1 {
+		return nil, fmt.Errorf("the service manager passes %d sockets on, where one is wanted: look at the unit hostnicd.socket", len(files))
+	}
+	l, err := net.FileListener(files[0])
+	if err != nil {
+		return nil, fmt.Errorf("the socket that the service manager passes on: %w", err)
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok || u.Addr().String() != path {
+		_ = l.Close()
+		return nil, fmt.Errorf("the service manager listens on %s, and the socket is to be %s: set one to the other (ListenStream= of hostnicd.socket, socket in agent.yaml)", l.Addr(), path)
+	}
+	return &socket{UnixListener: u, path: path}, nil
 }
 
 // listen makes the socket: 0660 for root and the group, 0600 where there is no
@@ -97,6 +126,9 @@ func (s *socket) open(temporary string, group *uint32, log *slog.Logger) error {
 
 // remove takes the file away, unless it is somebody else's by now.
 func (s *socket) remove() {
+	if s.file == nil {
+		return
+	}
 	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
 		_ = os.Remove(s.path)
 	}

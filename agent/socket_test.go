@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +52,63 @@ func TestListen(t *testing.T) {
 	s.remove()
 	if _, err := os.Lstat(path); err == nil {
 		t.Error("the socket is still there")
+	}
+}
+
+// A socket that the service manager has made is taken as it is, and stays when the
+// daemon ends. The manager passes it as the first file behind stderr.
+func TestHanded(t *testing.T) {
+	if path := os.Getenv("HANDED"); path != "" {
+		t.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+		s, err := handed(path)
+		if err != nil || s == nil {
+			t.Fatalf("%v, %v", s, err)
+		}
+		defer s.Close() //nolint:errcheck // a test's
+		if os.Getenv("LISTEN_FDS") != "" {
+			t.Error("children would think that the socket is theirs")
+		}
+		conn, err := s.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		s.remove()
+		return
+	}
+	if s, err := handed("/none"); s != nil || err != nil {
+		t.Errorf("%v, %v without a service manager", s, err)
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // a test's
+	file, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() //nolint:errcheck // a test's
+	daemon := func(path string) *exec.Cmd {
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestHanded$") //nolint:gosec // ourselves
+		cmd.Env = append(os.Environ(), "HANDED="+path, "LISTEN_FDS=1")
+		cmd.ExtraFiles = []*os.File{file}
+		return cmd
+	}
+	conn, err := net.Dial("unix", path) // before there is a daemon
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // a test's
+	if out, err := daemon(path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error("the daemon has removed what is not its own")
+	}
+	if out, err := daemon("/elsewhere").CombinedOutput(); err == nil || !strings.Contains(string(out), "ListenStream=") {
+		t.Errorf("with a socket elsewhere: %v\n%s", err, out)
 	}
 }
 

@@ -85,6 +85,8 @@ type Engine struct {
 	stopped  chan struct{}
 	ending   <-chan struct{} // closed when Run is to end; nil outside of it
 	contacts contacts
+	born     time.Time
+	life     atomic.Int64 // since born; see Alive
 
 	// What follows belongs to the loop.
 	staged, running, committed netcfg.Config
@@ -142,6 +144,8 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{Options: o, requests: make(chan func()), onStage: make(chan struct{}, 1), ops: newOperations(), turned: make(chan struct{}, 1),
 		loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
+	e.born = time.Now()
+	e.lives(applyLimit)
 	e.publish()
 	return e
 }
@@ -170,7 +174,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.publish()
 	close(e.ready)
+	pulse := time.NewTicker(pulsePace)
+	defer pulse.Stop()
 	for {
+		e.lives(applyLimit)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -185,6 +192,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			continue
 		case <-e.eye.due:
 			e.observe(ctx)
+		case <-pulse.C:
+			continue
 		}
 		if e.Kernel.Writes() != e.acted {
 			e.eye.news()

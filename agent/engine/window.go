@@ -83,6 +83,7 @@ func (e *Engine) closeWindow() (running, journal error) {
 }
 
 func (e *Engine) arm(deadline time.Duration) {
+	e.lives(deadline - e.Clock())
 	if e.Guard == nil {
 		return
 	}

@@ -65,7 +65,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		&cobra.Group{ID: groupAct, Title: "Bring it to the host, and keep it:"},
 	)
 	root.AddCommand(
-		newNicsCommand(g), newShowCommand(g), newStatsCommand(g), newWatchCommand(g), newStatusCommand(g), newHistoryCommand(g), newConfigCommand(g),
+		newNicsCommand(g), newShowCommand(g), newStatsCommand(g), newWatchCommand(g), newStatusCommand(g), newWaitOnlineCommand(g), newHistoryCommand(g), newConfigCommand(g),
 		newCapabilitiesCommand(g),
 		newStageCommand(g), newSetCommand(g), newDeleteCommand(g), newDiscardCommand(g), newDiffCommand(g),
 		newCheckCommand(g),
