@@ -77,6 +77,9 @@ var table = []rule{
 		pkg: "agent/probe",
 		why: "reaches out by sockets, knows nobody",
 	}, {
+		pkg: "agent/remote", ours: []string{"netcfg"},
+		why: "lets clients in from the network, knows nothing of what they want",
+	}, {
 		pkg: "agent/inventory", ours: []string{"netcfg", "netcfg/state", "netcfg/plan"},
 		why: "the one eye for clients",
 	}, {
@@ -86,7 +89,7 @@ var table = []rule{
 	}, {
 		pkg: "agent/server",
 		ours: []string{
-			"proto/hostnic/v1", "agent/engine", "agent/inventory",
+			"proto/hostnic/v1", "agent/engine", "agent/inventory", "agent/remote",
 			"netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan",
 		},
 		theirs: []string{grpc, protobuf, rpcDetail, sys},
