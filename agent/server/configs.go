@@ -189,6 +189,7 @@ func (c *configService) GetStatus(ctx context.Context, _ *hostnicv1.GetStatusReq
 		Pending:     pendingToProto(sight.Pending, e.Clock()),
 		Incomplete:  incompleteToProto(sight.Incomplete, e.Clock()),
 		DriftPolicy: string(cmp.Or(e.DriftPolicy, engine.DriftReport)), LeftAlone: sight.LeftAlone,
+		Remote: c.server.Remote.toProto(),
 	}
 	for _, d := range sight.Drift {
 		one := driftToProto([]plan.Drift{d.Drift})[0]
@@ -201,6 +202,7 @@ func (c *configService) GetStatus(ctx context.Context, _ *hostnicv1.GetStatusReq
 	if err != nil {
 		resp.Degraded = append(resp.Degraded, oneLine(err))
 	}
+	resp.Degraded = append(resp.Degraded, c.server.Remote.problems()...)
 	if all := e.Operations(); len(all) > 0 {
 		resp.Operation = operationToProto(&all[0])
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
+	"github.com/hostnic/hostnic/agent/remote"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
@@ -27,6 +28,8 @@ type Access struct {
 	// Operators is the gid of the group whose members may change the
 	// configuration; nil where there is no such group.
 	Operators *uint32
+	// Readers is that of the group whose members may look.
+	Readers *uint32
 }
 
 // Role is what a caller may do. Each role may do what the roles before it may.
@@ -44,32 +47,46 @@ const (
 func (r Role) String() string { return [...]string{"nobody", "reader", "operator", "admin"}[r] }
 
 // Caller is the process at the other end of a connection, as it was when it
-// connected.
+// connected, or whoever has the certificate that came over the network.
 type Caller struct {
+	// UID, GID, Groups and PID are those of a process on this host.
 	UID, GID uint32
 	// Groups are the supplementary groups.
 	Groups []uint32
 	PID    int32
-	// Name is the user's name, or uid:1000 for a uid that has none.
+	// Name is the user's name, or uid:1000 for a uid that has none, or the identity in
+	// the certificate.
 	Name string
 	Role Role
 	// Accepted is when the connection was.
 	Accepted time.Time
+	// chain and from, the address, are those of a caller from the network.
+	chain *remote.Chain
+	from  string
 }
 
 // client tells the process from others, whatever connection it uses; empty where the
-// kernel cannot name it, because it is of another PID namespace.
+// kernel cannot name it, because it is of another PID namespace. From the network each
+// connection is one of its own.
 func (c Caller) client() string {
-	if c.PID == 0 {
+	switch {
+	case c.chain != nil:
+		return fmt.Sprintf("%s (%s)", c.Name, c.from)
+	case c.PID == 0:
 		return ""
 	}
 	return fmt.Sprintf("%s (process %d)", c.Name, c.PID)
 }
 
 // AuthType is for credentials.AuthInfo.
-func (Caller) AuthType() string { return "peercred" }
+func (c Caller) AuthType() string {
+	if c.chain != nil {
+		return "tls"
+	}
+	return "peercred"
+}
 
-// GetCommonAuthInfo tells grpc that nobody else reads a local socket.
+// GetCommonAuthInfo tells grpc that nobody else reads a local socket, or TLS.
 func (Caller) GetCommonAuthInfo() credentials.CommonAuthInfo {
 	return credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
 }
@@ -81,6 +98,8 @@ func (a Access) role(uid, gid uint32, groups []uint32) Role {
 		return Admin
 	case a.Operators != nil && (gid == *a.Operators || slices.Contains(groups, *a.Operators)):
 		return Operator
+	case a.Readers != nil && (gid == *a.Readers || slices.Contains(groups, *a.Readers)):
+		return Reader
 	}
 	return Nobody
 }

@@ -40,7 +40,7 @@ const (
 	stopPatience = 5 * time.Second
 )
 
-// Options are what a Server is made of. All but Transient and Features are
+// Options are what a Server is made of. All but Remote, Transient and Features are
 // required.
 type Options struct {
 	Engine *engine.Engine
@@ -50,8 +50,10 @@ type Options struct {
 	Inventory *inventory.Inventory
 	// Counters is the look with counters.
 	Counters func(context.Context) (state.Snapshot, error)
-	// Access says who may do what.
+	// Access says who of this host may do what.
 	Access Access
+	// Remote is for everybody else; nil lets nobody in.
+	Remote *Remote
 	// Transient are errors that pass by themselves, answered as worth another try.
 	Transient []error
 	Features  Features
@@ -73,6 +75,8 @@ type Server struct {
 	Options
 	grpc   *grpc.Server
 	health *health
+	quiet  quiet
+	paces  paces
 	meter  *inventory.Meter
 	// stopping ends streams that only watch.
 	stopping context.Context
@@ -84,7 +88,7 @@ func New(o Options) *Server {
 	s := &Server{Options: o, health: newHealth(o.Engine), meter: inventory.NewMeter()}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
-		grpc.Creds(peerCredentials{o.Access}),
+		grpc.Creds(doors{s}),
 		grpc.MaxRecvMsgSize(maxReceive),
 		grpc.MaxSendMsgSize(maxSend),
 		grpc.MaxHeaderListSize(maxHeaders),
@@ -93,6 +97,7 @@ func New(o Options) *Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: idleConnection}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinimum, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
+		grpc.InTapHandle(s.tap),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 	)
@@ -104,11 +109,13 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve answers on the listener, which it closes, until ctx ends. Calls that are
+// Serve answers on the listeners, which it closes, until ctx ends. Calls that are
 // under way then have stopPatience to end.
-func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(listener) }()
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	served := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { served <- serving(l, s.grpc.Serve(l)) }()
+	}
 	ready := s.Engine.Ready()
 	for running := true; running; {
 		select {
@@ -119,16 +126,28 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 			s.health.refresh()
 		case err := <-served:
 			s.stop()
-			return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+			s.grpc.Stop()
+			for range len(listeners) - 1 {
+				err = errors.Join(err, <-served)
+			}
+			return err
 		case <-ctx.Done():
 			running = false
 		}
 	}
-	return s.end(listener, served)
+	return s.end(served, len(listeners))
+}
+
+// serving is the error of having served on a listener, for whatever it ended.
+func serving(l net.Listener, err error) error {
+	if err == nil || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", l.Addr(), err)
 }
 
 // end lets the calls that are under way end, and waits for everything that serves.
-func (s *Server) end(listener net.Listener, served <-chan error) error {
+func (s *Server) end(served <-chan error, listeners int) (err error) {
 	s.health.Shutdown()
 	s.stop()
 	stopped := make(chan struct{})
@@ -145,8 +164,8 @@ func (s *Server) end(listener net.Listener, served <-chan error) error {
 		s.grpc.Stop()
 		<-stopped
 	}
-	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+	for range listeners {
+		err = errors.Join(err, <-served)
 	}
-	return nil
+	return err
 }

@@ -86,8 +86,25 @@ func printStatus(s screen, status *hostnicv1.GetStatusResponse) {
 		waiting = append(waiting, w.GetNic()+": "+w.GetReason())
 	}
 	add("waiting", waiting)
+	add("remote", remoteWords(status.GetRemote()))
 	add("degraded", status.GetDegraded())
 	s.properties(0, entries)
+}
+
+// remoteWords are about the API on the network; none where there is none.
+func remoteWords(r *hostnicv1.Remote) []string {
+	if r == nil {
+		return nil
+	}
+	where := "nobody listens"
+	if len(r.GetAddresses()) > 0 {
+		where = "at " + strings.Join(r.GetAddresses(), ", ")
+	}
+	lines := []string{fmt.Sprintf("%s: %d connections, %d refused", where, r.GetConnections(), r.GetRefused())}
+	if at := r.GetCertificateExpires(); at != nil {
+		lines = append(lines, "the agent's certificate expires "+localTime(at))
+	}
+	return lines
 }
 
 func committedWords(status *hostnicv1.GetStatusResponse) string {

@@ -2999,7 +2999,10 @@ type GetStatusResponse struct {
 	DriftPolicy string `protobuf:"bytes,20,opt,name=drift_policy,json=driftPolicy,proto3" json:"drift_policy,omitempty"`
 	// NICs that are not healed any more, because somebody has changed them back 5 times
 	// within a minute; degraded says what. An apply or commit takes them up again.
-	LeftAlone     []string `protobuf:"bytes,21,rep,name=left_alone,json=leftAlone,proto3" json:"left_alone,omitempty"`
+	LeftAlone []string `protobuf:"bytes,21,rep,name=left_alone,json=leftAlone,proto3" json:"left_alone,omitempty"`
+	// The API on the network; absent where the agent has none. What keeps it from
+	// working is in degraded.
+	Remote        *Remote `protobuf:"bytes,30,opt,name=remote,proto3" json:"remote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3125,6 +3128,87 @@ func (x *GetStatusResponse) GetLeftAlone() []string {
 	return nil
 }
 
+func (x *GetStatusResponse) GetRemote() *Remote {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+// Remote is the API on the network: TLS 1.3, with certificates on both sides.
+type Remote struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it listens, HOST:PORT.
+	Addresses []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// How many connections there are whose client is known.
+	Connections int32 `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`
+	// How many connections were refused since the agent was started: without a
+	// certificate that is good, or too many at once.
+	Refused int64 `protobuf:"varint,3,opt,name=refused,proto3" json:"refused,omitempty"`
+	// When the agent's certificate expires; absent while there is none.
+	CertificateExpires *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=certificate_expires,json=certificateExpires,proto3" json:"certificate_expires,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Remote) Reset() {
+	*x = Remote{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Remote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Remote) ProtoMessage() {}
+
+func (x *Remote) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Remote.ProtoReflect.Descriptor instead.
+func (*Remote) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Remote) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Remote) GetConnections() int32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *Remote) GetRefused() int64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *Remote) GetCertificateExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CertificateExpires
+	}
+	return nil
+}
+
 // IncompleteRollback is a change that could not be taken back. It is tried again, with
 // pauses of one second to one minute, until it is; meanwhile every change but a
 // rollback is refused, and NetConfigService is NOT_SERVING.
@@ -3146,7 +3230,7 @@ type IncompleteRollback struct {
 
 func (x *IncompleteRollback) Reset() {
 	*x = IncompleteRollback{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3158,7 +3242,7 @@ func (x *IncompleteRollback) String() string {
 func (*IncompleteRollback) ProtoMessage() {}
 
 func (x *IncompleteRollback) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3171,7 +3255,7 @@ func (x *IncompleteRollback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncompleteRollback.ProtoReflect.Descriptor instead.
 func (*IncompleteRollback) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{47}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *IncompleteRollback) GetOperationId() string {
@@ -3406,7 +3490,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x18\n" +
 	"\acomment\x18\x04 \x01(\tR\acomment\"\x12\n" +
-	"\x10GetStatusRequest\"\xa8\x04\n" +
+	"\x10GetStatusRequest\"\xd4\x04\n" +
 	"\x11GetStatusResponse\x12'\n" +
 	"\x0fstaged_revision\x18\x01 \x01(\x03R\x0estagedRevision\x12%\n" +
 	"\x0estaged_changes\x18\x02 \x01(\bR\rstagedChanges\x12-\n" +
@@ -3424,7 +3508,13 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"incomplete\x12!\n" +
 	"\fdrift_policy\x18\x14 \x01(\tR\vdriftPolicy\x12\x1d\n" +
 	"\n" +
-	"left_alone\x18\x15 \x03(\tR\tleftAlone\"\xc9\x01\n" +
+	"left_alone\x18\x15 \x03(\tR\tleftAlone\x12*\n" +
+	"\x06remote\x18\x1e \x01(\v2\x12.hostnic.v1.RemoteR\x06remote\"\xaf\x01\n" +
+	"\x06Remote\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\x12 \n" +
+	"\vconnections\x18\x02 \x01(\x05R\vconnections\x12\x18\n" +
+	"\arefused\x18\x03 \x01(\x03R\arefused\x12K\n" +
+	"\x13certificate_expires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x12certificateExpires\"\xc9\x01\n" +
 	"\x12IncompleteRollback\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12/\n" +
 	"\tremaining\x18\x02 \x03(\v2\x11.hostnic.v1.DriftR\tremaining\x12\x14\n" +
@@ -3464,7 +3554,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -3514,25 +3604,26 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*Revision)(nil),               // 45: hostnic.v1.Revision
 	(*GetStatusRequest)(nil),       // 46: hostnic.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 47: hostnic.v1.GetStatusResponse
-	(*IncompleteRollback)(nil),     // 48: hostnic.v1.IncompleteRollback
-	(*HostNic)(nil),                // 49: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 50: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 51: hostnic.v1.DocumentFormat
-	(*durationpb.Duration)(nil),    // 52: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 53: google.protobuf.Timestamp
-	(*Drift)(nil),                  // 54: hostnic.v1.Drift
+	(*Remote)(nil),                 // 48: hostnic.v1.Remote
+	(*IncompleteRollback)(nil),     // 49: hostnic.v1.IncompleteRollback
+	(*HostNic)(nil),                // 50: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 51: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 52: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 53: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 54: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 55: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	49, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	50, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	50, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	51, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	51, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	52, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	51, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	52, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
 	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
 	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
 	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
@@ -3545,12 +3636,12 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	11, // 19: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
 	19, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
 	17, // 21: hostnic.v1.Plan.rehearsal:type_name -> hostnic.v1.Rehearsal
-	52, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
+	53, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
 	18, // 23: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
 	18, // 24: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
 	16, // 25: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	52, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	52, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
+	53, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	53, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
 	18, // 28: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
 	25, // 29: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
 	35, // 30: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
@@ -3558,63 +3649,65 @@ var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	35, // 32: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
 	25, // 33: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
 	35, // 34: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	52, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	53, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
 	34, // 36: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	52, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	53, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
 	36, // 38: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
 	37, // 39: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	53, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	53, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	52, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	54, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	54, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	54, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	53, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	55, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
 	22, // 44: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
 	11, // 45: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
 	21, // 46: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	52, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	53, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
 	38, // 48: hostnic.v1.Operation.probes:type_name -> hostnic.v1.Probe
-	54, // 49: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
+	55, // 49: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
 	37, // 50: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
 	37, // 51: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
 	45, // 52: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	53, // 53: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	54, // 53: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
 	37, // 54: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	54, // 55: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	55, // 55: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
 	22, // 56: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
 	34, // 57: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	48, // 58: hostnic.v1.GetStatusResponse.incomplete:type_name -> hostnic.v1.IncompleteRollback
-	54, // 59: hostnic.v1.IncompleteRollback.remaining:type_name -> hostnic.v1.Drift
-	52, // 60: hostnic.v1.IncompleteRollback.next:type_name -> google.protobuf.Duration
-	6,  // 61: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 62: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 63: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 64: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	23, // 65: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	26, // 66: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	28, // 67: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	30, // 68: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 69: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	39, // 70: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	41, // 71: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	43, // 72: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	46, // 73: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 74: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 75: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 76: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 77: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	24, // 78: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	27, // 79: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	29, // 80: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	31, // 81: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 82: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	40, // 83: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	42, // 84: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	44, // 85: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	47, // 86: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	74, // [74:87] is the sub-list for method output_type
-	61, // [61:74] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	49, // 58: hostnic.v1.GetStatusResponse.incomplete:type_name -> hostnic.v1.IncompleteRollback
+	48, // 59: hostnic.v1.GetStatusResponse.remote:type_name -> hostnic.v1.Remote
+	54, // 60: hostnic.v1.Remote.certificate_expires:type_name -> google.protobuf.Timestamp
+	55, // 61: hostnic.v1.IncompleteRollback.remaining:type_name -> hostnic.v1.Drift
+	53, // 62: hostnic.v1.IncompleteRollback.next:type_name -> google.protobuf.Duration
+	6,  // 63: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	9,  // 64: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	12, // 65: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	14, // 66: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	23, // 67: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	26, // 68: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	28, // 69: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	30, // 70: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	32, // 71: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	39, // 72: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	41, // 73: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	43, // 74: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	46, // 75: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 76: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	10, // 77: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	13, // 78: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	15, // 79: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	24, // 80: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	27, // 81: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	29, // 82: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	31, // 83: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	33, // 84: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	40, // 85: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	42, // 86: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	44, // 87: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	47, // 88: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	76, // [76:89] is the sub-list for method output_type
+	63, // [63:76] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -3636,7 +3729,7 @@ func file_hostnic_v1_net_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   48,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
