@@ -26,8 +26,16 @@ type Config struct {
 	StateDir string `yaml:"state_dir"`
 	// Socket is the path of the API's socket.
 	Socket string `yaml:"socket"`
-	// Group is whose members may use the API, by name or number; root always may.
+	// Group is whose members may change the configuration, by name or number; root
+	// always may.
 	Group string `yaml:"group"`
+	// ReaderGroup is whose members may look, on a socket of their own: that of agent.sock
+	// is agent-reader.sock beside it. Nothing is said where there is no such group.
+	ReaderGroup string `yaml:"reader_group"`
+	// Listen are the addresses of the API on the network, HOST:PORT. Empty: none.
+	Listen []string `yaml:"listen"`
+	TLS    TLS      `yaml:"tls"`
+	Roles  Roles    `yaml:"roles"`
 	// Netns is the network namespace to work in, by the name that ip netns gave it
 	// or by a path. Empty: the one that the daemon was started in.
 	Netns string `yaml:"netns"`
@@ -57,13 +65,17 @@ const (
 	DefaultStateDir   = "/var/lib/hostnic"
 	DefaultSocket     = "/run/hostnic/agent.sock"
 	DefaultGroup      = "hostnic"
+	DefaultReaders    = "hostnic-ro"
 	DefaultDrift      = string(engine.DriftReport)
 	DefaultLogLevel   = "info"
 )
 
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
-	return Config{StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, ProbeLimit: engine.DefaultProbeLimit, Drift: DefaultDrift, LogLevel: DefaultLogLevel}
+	return Config{
+		StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, ReaderGroup: DefaultReaders,
+		TLS: TLS{Cert: DefaultCert, Key: DefaultKey, CA: DefaultCA}, ProbeLimit: engine.DefaultProbeLimit, Drift: DefaultDrift, LogLevel: DefaultLogLevel,
+	}
 }
 
 // ReadConfig reads a settings file over the defaults. A key that does not exist is
@@ -121,7 +133,7 @@ func (c Config) check() error {
 	case len(c.Socket) > mostSocketPath:
 		return fmt.Errorf("the path of the socket has %d bytes, and %d is the most that the kernel takes: %s", len(c.Socket), mostSocketPath, c.Socket)
 	}
-	return nil
+	return c.checkRemote()
 }
 
 // DriftPolicy is Drift as the engine has it.

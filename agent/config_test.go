@@ -43,6 +43,12 @@ host_id: 2ab5e1da-b726-4274-bbf7-0a42b16a0fc3
 state_dir: /srv/state
 socket: /srv/sock
 group: wheel
+reader_group: staff
+listen: ["192.0.2.1:9443", ":9444", "[2001:db8::1]:9443"]
+tls: {cert: /t/cert, key: /t/key, ca: /t/ca, crl: /t/crl}
+roles:
+  reader: ["spiffe://example.org/*"]
+  operator: ["spiffe://example.org/engine", "CN=engine,O=Example"]
 netns: blue
 extra_bond_names: [bond7, uplink]
 allow_overlap: true
@@ -51,7 +57,9 @@ probe_limit: 40s
 drift: heal
 log_level: debug
 `))
-	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", Netns: "blue",
+	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", ReaderGroup: "staff", Netns: "blue",
+		Listen: []string{"192.0.2.1:9443", ":9444", "[2001:db8::1]:9443"}, TLS: TLS{Cert: "/t/cert", Key: "/t/key", CA: "/t/ca", CRL: "/t/crl"},
+		Roles:          Roles{Reader: []string{"spiffe://example.org/*"}, Operator: []string{"spiffe://example.org/engine", "CN=engine,O=Example"}},
 		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, Drift: "heal", LogLevel: "debug",
 		ControlPlane: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
@@ -66,22 +74,30 @@ log_level: debug
 
 func TestReadConfigRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"state_dri: /x":                        "state_dri",
-		"group: a\ngroup: b":                   "group",
-		"extra_bond_names: bond7":              "extra_bond_names",
-		"log_level: loud":                      "log_level",
-		"control_plane: [example.org]":         "example.org",
-		"drift: fight":                         "report, heal",
-		"drift: ''":                            "drift",
-		"host_id: me":                          "host_id",
-		"probe_limit: 1s":                      "probe_limit",
-		"probe_limit: 1h":                      "probe_limit",
-		"probe_limit: soon":                    "agent.yaml",
-		"state_dir: ''":                        "state_dir",
-		"socket: ''":                           "socket",
-		"socket: /" + strings.Repeat("x", 120): "121 bytes",
-		"group: a\n---\ngroup: b":              "more behind",
-		"- a":                                  "agent.yaml",
+		"state_dri: /x":                               "state_dri",
+		"group: a\ngroup: b":                          "group",
+		"extra_bond_names: bond7":                     "extra_bond_names",
+		"log_level: loud":                             "log_level",
+		"control_plane: [example.org]":                "example.org",
+		"drift: fight":                                "report, heal",
+		"drift: ''":                                   "drift",
+		"host_id: me":                                 "host_id",
+		"probe_limit: 1s":                             "probe_limit",
+		"probe_limit: 1h":                             "probe_limit",
+		"probe_limit: soon":                           "agent.yaml",
+		"state_dir: ''":                               "state_dir",
+		"socket: ''":                                  "socket",
+		"socket: /" + strings.Repeat("x", 120):        "121 bytes",
+		"group: a\n---\ngroup: b":                     "more behind",
+		"- a":                                         "agent.yaml",
+		"listen: [':9443']":                           "roles names nobody",
+		"roles: {reader: [engine]}":                   "neither a URI",
+		"roles: {writer: ['CN=a']}":                   "writer",
+		"roles: {reader: ['CN=a'], admin: ['CN=a']}":  "reader and admin",
+		"listen: ['9443']\nroles: {reader: ['CN=a']}": "HOST:PORT",
+		"listen: ['host.example:9443']\nroles: {reader: ['CN=a']}": "an IP address",
+		"listen: [':0']\nroles: {reader: ['CN=a']}":                "the port",
+		"listen: [':1']\nroles: {reader: ['CN=a']}\ntls: {ca: ''}": "tls.ca",
 	} {
 		_, err := ReadConfig(settings(t, text))
 		if err == nil {

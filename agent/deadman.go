@@ -182,7 +182,7 @@ func (d *deadman) takeOver(ctx context.Context) (next time.Duration, done bool, 
 		return 0, false, fmt.Errorf("open the kernel: %w", err)
 	}
 	defer k.Close() //nolint:errcheck // opened anew where it is needed again
-	a, err := assemble(ctx, d.config, st, k, nil, d.log)
+	a, err := assemble(ctx, d.config, st, k, entrance{}, d.log)
 	if err != nil {
 		return 0, false, err
 	}

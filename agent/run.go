@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,27 +34,26 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	group := socketGroup(c.Group, log)
-	sock, err := handed(c.Socket)
-	if sock == nil && err == nil {
-		sock, err = listen(c.Socket, group, log)
-	}
+	in, err := entranceOf(c, log)
 	if err != nil {
 		return err
 	}
-	defer sock.remove()
-	defer sock.Close() //nolint:errcheck // the server has closed it, unless it never came to that
+	socks, err := listenAll(c.Socket, in.access, log)
+	defer socks.end()
+	if err != nil {
+		return err
+	}
 	k, err := kernel.Open(kernelOptions())
 	if err != nil {
 		return fmt.Errorf("open the kernel: %w", err)
 	}
 	defer func() { err = errors.Join(err, k.Close()) }()
-	a, err := assemble(ctx, c, st, k, group, log)
+	a, err := assemble(ctx, c, st, k, in, log)
 	if err != nil {
 		return err
 	}
 	defer a.guard.close()
-	return a.run(ctx, sock)
+	return a.run(ctx, socks)
 }
 
 // agent is what the daemon is made of.
@@ -65,6 +63,7 @@ type agent struct {
 	engine *engine.Engine
 	server *server.Server
 	guard  *guard
+	listen []string // addresses of the remote API
 	nudges chan struct{}
 	// inventory is the one eye for clients; known has a token when what the engine knows
 	// has changed.
@@ -72,7 +71,7 @@ type agent struct {
 	known     chan struct{}
 }
 
-func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, group *uint32, log *slog.Logger) (*agent, error) {
+func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, in entrance, log *slog.Logger) (*agent, error) {
 	host, err := identify(c.HostID, machineIDFile, st, log)
 	if err != nil {
 		return nil, err
@@ -90,7 +89,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), nudges: make(chan struct{}, 1), known: make(chan struct{}, 1)}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1)}
 	a.engine = engine.New(engine.Options{
 		Kernel: crashing(k, st), Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
 		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
@@ -109,7 +108,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		Counters: func(ctx context.Context) (state.Snapshot, error) {
 			return k.SnapshotWith(ctx, kernel.What{Counters: true})
 		},
-		Access:    server.Access{Owner: uint32(os.Geteuid()), Operators: group},
+		Access: in.access, Remote: in.remote,
 		Transient: []error{kernel.ErrInterrupted, kernel.ErrHung},
 		Features:  server.Features{Release: caps.Release, BondOptions: caps.BondOptions},
 		Version:   Version, Log: log,
@@ -153,15 +152,19 @@ func missing(caps kernel.Capabilities) []engine.Missing {
 
 // run starts the tasks, each of which runs until ctx ends, and waits for all. The
 // first that fails ends the others.
-func (a *agent) run(ctx context.Context, sock *socket) error {
+func (a *agent) run(ctx context.Context, socks sockets) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for name, task := range map[string]func(context.Context) error{
+	tasks := map[string]func(context.Context) error{
 		"engine":   a.engine.Run,
 		"watch":    a.watch,
 		"renew":    a.renew,
-		"server":   func(ctx context.Context) error { return a.serve(ctx, sock) },
-		"announce": func(ctx context.Context) error { return a.announce(ctx, sock.path) },
-	} {
+		"server":   func(ctx context.Context) error { return a.serve(ctx, socks) },
+		"announce": func(ctx context.Context) error { return a.announce(ctx, socks[0].path) },
+	}
+	for _, address := range a.listen {
+		tasks["remote "+address] = func(ctx context.Context) error { return a.serveRemote(ctx, address) }
+	}
+	for name, task := range tasks {
 		group.Go(func() error {
 			if err := task(ctx); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
@@ -178,13 +181,13 @@ func (a *agent) run(ctx context.Context, sock *socket) error {
 
 // serve answers from the moment when there is something true to say. Reading does
 // not wait for the host to be brought to its configuration; changing does.
-func (a *agent) serve(ctx context.Context, sock *socket) error {
+func (a *agent) serve(ctx context.Context, socks sockets) error {
 	select {
 	case <-a.engine.Loaded():
 	case <-ctx.Done():
 		return nil
 	}
-	return a.server.Serve(ctx, sock)
+	return a.server.Serve(ctx, socks.listeners()...)
 }
 
 func token(to chan<- struct{}) {

@@ -10,10 +10,13 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/agent/server"
 )
 
 // newSocket is what a socket's name ends in until it is ready to be found.
@@ -35,6 +38,63 @@ func socketGroup(name string, log *slog.Logger) *uint32 {
 	}
 	gid := uint32(n)
 	return &gid
+}
+
+// readers is the group that may look, where the host has one; most have not.
+func readers(c Config) *uint32 {
+	return socketGroup(c.ReaderGroup, slog.New(slog.DiscardHandler))
+}
+
+// readerSocket is the path of the socket for those who may look.
+func readerSocket(path string) string {
+	name, sock := strings.CutSuffix(path, ".sock")
+	if sock {
+		return name + "-reader.sock"
+	}
+	return path + "-reader"
+}
+
+// sockets are those that the agent listens on, the one for everything first.
+type sockets []*socket
+
+// listenAll makes the sockets. What it returns beside an error is to be ended, too.
+func listenAll(path string, access server.Access, log *slog.Logger) (all sockets, err error) {
+	if access.Readers != nil {
+		if err := passableDir(filepath.Dir(path)); err != nil {
+			return nil, err
+		}
+	}
+	first, err := handed(path)
+	if first == nil && err == nil {
+		first, err = listen(path, access.Operators, log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all = sockets{first}
+	if access.Readers == nil {
+		return all, nil
+	}
+	second, err := listen(readerSocket(path), access.Readers, log)
+	if err != nil {
+		return all, err
+	}
+	return append(all, second), nil
+}
+
+func (s sockets) listeners() (all []net.Listener) {
+	for _, one := range s {
+		all = append(all, one)
+	}
+	return all
+}
+
+// end closes the sockets and takes their files away.
+func (s sockets) end() {
+	for _, one := range s {
+		_ = one.Close() // the server has closed it, unless it never came to that
+		one.remove()
+	}
 }
 
 // socket is a listening unix socket and the file that leads to it.
@@ -154,6 +214,19 @@ func vacant(path string) error {
 		return nil // nobody has it open any more
 	}
 	return fmt.Errorf("socket %s: it cannot be told whether another hostnicd serves it: %w", path, err)
+}
+
+// passableDir makes the folder of two sockets for two groups, of which it can belong to
+// one: everybody may go through, and the sockets have their own modes. One that is there
+// stays as it is.
+func passableDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o751); err != nil { //nolint:gosec // see above
+		return fmt.Errorf("folder of the sockets: %w", err)
+	}
+	return nil
 }
 
 // socketDir makes the folder of the socket, for root and the group. One that is

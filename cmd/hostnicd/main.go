@@ -49,6 +49,7 @@ func (e *usageError) Unwrap() error { return e.error }
 // flags are what stands on the command line; empty is not given.
 type flags struct {
 	config, stateDir, socket, netns, drift, logLevel string
+	listen                                           []string
 }
 
 func command() *cobra.Command {
@@ -57,8 +58,9 @@ func command() *cobra.Command {
 		Use:   "hostnicd",
 		Short: "The agent that owns the network configuration of one host",
 		Long: `hostnicd owns the network configuration of one host: it brings the host to what
-was committed, and serves its API on a unix socket, for agentctl and others. It
-runs in the foreground until SIGTERM, and then leaves the network as it is.
+was committed, and serves its API on a unix socket, for agentctl and others, and with
+--listen on the network, over TLS with certificates on both sides. It runs in the
+foreground until SIGTERM, and then leaves the network as it is.
 
 Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 2 called wrongly.`,
@@ -73,6 +75,7 @@ Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 	cmd.Flags().StringVar(&f.config, "config", "", "settings file (default "+agent.DefaultConfigFile+", which may be missing)")
 	cmd.Flags().StringVar(&f.stateDir, "state-dir", "", "folder of the state (default "+agent.DefaultStateDir+")")
 	cmd.Flags().StringVar(&f.socket, "socket", "", "socket of the API (default "+agent.DefaultSocket+")")
+	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "`HOST:PORT` of the API on the network, which takes certificates and roles in the settings file; may be given several times (default none)")
 	cmd.Flags().StringVar(&f.netns, "netns", "", "network namespace to work in, by name or path (default the one it is started in)")
 	cmd.Flags().StringVar(&f.drift, "drift", "", "what to do when somebody changes what the agent has configured: report or heal (default "+agent.DefaultDrift+")")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default "+agent.DefaultLogLevel+")")
@@ -148,6 +151,9 @@ func settings(f flags) (agent.Config, error) {
 		if o.given != "" {
 			*o.to = o.given
 		}
+	}
+	if len(f.listen) > 0 {
+		c.Listen = f.listen
 	}
 	return c, nil
 }
