@@ -158,6 +158,7 @@ func (a *agent) run(ctx context.Context, socks sockets) error {
 		"engine":   a.engine.Run,
 		"watch":    a.watch,
 		"renew":    a.renew,
+		"recheck":  a.recheck,
 		"server":   func(ctx context.Context) error { return a.serve(ctx, socks) },
 		"announce": func(ctx context.Context) error { return a.announce(ctx, socks[0].path) },
 	}
@@ -215,6 +216,25 @@ func (a *agent) renew(ctx context.Context) error {
 		}
 		if err := a.inventory.Renew(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("the host cannot be looked at", "error", err)
+		}
+	}
+}
+
+// recheckAfter is how old what the inventory knows of LACP may be.
+const recheckAfter = time.Second
+
+// recheck has the inventory look again at what changes without news.
+func (a *agent) recheck(ctx context.Context) error {
+	tick := time.NewTicker(recheckAfter)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := a.inventory.Recheck(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("the bonds cannot be looked at", "error", err)
 		}
 	}
 }

@@ -43,13 +43,35 @@ func lacp(n *Nic, ad *state.AggregatorInfo) {
 		n.absent("ad_partner_mac", noAggregator)
 		return
 	}
-	id := ad.ID
-	n.Aggregator = &id
+	id, ports := ad.ID, ad.NumPorts
+	n.Aggregator, n.Ports = &id, &ports
 	if ad.PartnerMAC == "" || ad.PartnerMAC == zeroMAC {
 		n.absent("ad_partner_mac", "nobody answers LACP at the other end")
 		return
 	}
 	n.PartnerMAC = ad.PartnerMAC
+}
+
+// portStates are the bits of a port's state, from the lowest (IEEE 802.1AX-2014,
+// 6.4.2.3; LACP_STATE_* of include/uapi/linux/if_bonding.h).
+var portStates = []string{"active", "short-timeout", "aggregatable", "synchronized", "collecting", "distributing", "defaulted", "expired"}
+
+// portState is the words of a port's state; nil is not known.
+func portState(bits *int) []string {
+	if bits == nil {
+		return nil
+	}
+	var words []string
+	for i, word := range portStates {
+		if *bits&(1<<i) != 0 {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+func slave(s *state.Slave) *Slave {
+	return &Slave{State: s.State, MIIStatus: s.MIIStatus, Failures: int64(s.LinkFailures), Actor: portState(s.ActorPortState), Partner: portState(s.PartnerPortState)}
 }
 
 // slaveNames are those of the configuration in its order, then the others.

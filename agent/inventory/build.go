@@ -39,8 +39,10 @@ type builder struct {
 	links map[int]*state.Link
 	// slaves and children are by index of the master or base, in the order of theirs.
 	slaves, children map[int][]int
-	addresses        map[int][]state.Address
-	gateways         map[int][]state.Route
+	// silent are the bonds of which the kernel does not tell everything by itself.
+	silent    map[int]bool
+	addresses map[int][]state.Address
+	gateways  map[int][]state.Route
 	// configured is the name in the configuration of what the agent manages, by
 	// index. Hardware that was renamed has another name than there.
 	configured map[int]string
@@ -59,7 +61,7 @@ func newBuilder() *builder {
 // look takes over a look at the whole host.
 func (b *builder) look(s state.Snapshot) {
 	b.links, b.slaves, b.children = make(map[int]*state.Link, len(s.Links)), map[int][]int{}, map[int][]int{}
-	b.addresses = map[int][]state.Address{}
+	b.addresses, b.silent = map[int][]state.Address{}, map[int]bool{}
 	for i := range s.Links {
 		b.put(&s.Links[i])
 	}
@@ -73,6 +75,9 @@ func (b *builder) look(s state.Snapshot) {
 func (b *builder) put(l *state.Link) {
 	b.drop(l.Index)
 	b.links[l.Index] = l
+	if l.Bond != nil && l.Bond.Options["mode"] == netcfg.Mode8023AD && l.AdminUp {
+		b.silent[l.Index] = true
+	}
 	insert(b.slaves, l.Master, l.Index)
 	insert(b.children, l.Parent, l.Index)
 }
@@ -83,6 +88,7 @@ func (b *builder) drop(index int) {
 		remove(b.slaves, l.Master, index)
 		remove(b.children, l.Parent, index)
 		delete(b.links, index)
+		delete(b.silent, index)
 	}
 }
 
@@ -169,7 +175,7 @@ func (b *builder) nic(l *state.Link) Nic {
 	}
 	n := Nic{Name: netcfg.Printable(l.Name), ID: b.ID(l), Kind: kindOf(l), Present: true, Index: l.Index, MAC: l.MAC, PermMAC: l.PermMAC, MTU: l.MTU,
 		AdminUp: l.AdminUp, Up: l.AdminUp && l.Carrier, CarrierUps: int64(l.CarrierUps), CarrierDowns: int64(l.CarrierDowns), OperState: l.OperState, Master: b.nameOf(l.Master),
-		Drift: b.drift[name], Waiting: b.waiting[name], BusPath: l.BusPath, Driver: netcfg.Printable(l.Driver)}
+		Drift: b.drift[name], Waiting: b.waiting[name], BusPath: l.BusPath, Driver: netcfg.Printable(l.Driver), Firmware: netcfg.Printable(l.Firmware)}
 	if managed || b.Memory.Owned.Links[l.Name] != "" && string(b.Memory.Owned.Links[l.Name]) == l.Kind {
 		n.Owner = OwnerAgent
 	}
@@ -192,6 +198,7 @@ func (b *builder) nic(l *state.Link) Nic {
 	}
 	if l.Slave != nil {
 		n.Aggregator = l.Slave.AggregatorID
+		n.Slave = slave(l.Slave)
 	}
 	return n
 }
@@ -247,7 +254,14 @@ func (b *builder) link(n *Nic, l *state.Link) {
 		n.absent("permanent_mac", "the driver does not tell it")
 	}
 	if l.Kind != "" {
+		n.absent("autonegotiation", "a virtual link agrees on no speed with anybody")
 		return
+	}
+	if n.Autoneg = l.Autoneg; n.Autoneg == nil {
+		n.absent("autonegotiation", "the driver does not tell it")
+	}
+	if l.Firmware == "" {
+		n.absent("firmware", "the driver does not tell it")
 	}
 	if l.BusPath == "" {
 		n.absent("bus_path", "the kernel does not tell where the hardware sits")

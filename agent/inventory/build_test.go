@@ -61,12 +61,12 @@ func TestLACP(t *testing.T) {
 }
 
 func TestAbsentOfHardwareAndVirtualLinks(t *testing.T) {
-	nics := build(nic(2, "e0"), nic(3, "e1", func(l *state.Link) { l.PermMAC, l.BusPath, l.Driver = "", "", "" }), nic(4, "br0", virtual("bridge")),
+	nics := build(nic(2, "e0", func(l *state.Link) { l.Firmware, l.Autoneg = "1.67", new(true) }), nic(3, "e1", func(l *state.Link) { l.PermMAC, l.BusPath, l.Driver = "", "", "" }), nic(4, "br0", virtual("bridge")),
 		nic(5, "tun0", virtual("tun"), func(l *state.Link) { l.MAC = "" }))
 	if n := find(t, nics, "e0"); len(n.Absent) != 0 {
 		t.Errorf("e0 lacks %v", n.Absent)
 	}
-	for _, field := range []string{"permanent_mac", "bus_path", "driver"} {
+	for _, field := range []string{"permanent_mac", "bus_path", "driver", "firmware", "autonegotiation"} {
 		if find(t, nics, "e1").Absent[field] == "" {
 			t.Errorf("no reason for the lack of %s", field)
 		}
@@ -240,4 +240,35 @@ func TestFind(t *testing.T) {
 	if n := inventory.Find(nics, "e2"); n != nil {
 		t.Errorf("found %v", n)
 	}
+}
+
+// What only hardware and slaves have is told where it is known, and explained where it
+// is not.
+func TestHardwareAndSlaves(t *testing.T) {
+	actor, partner := 0x3d, 0x02
+	port := nic(2, "eth0", slave(4, 1), func(l *state.Link) {
+		l.Firmware, l.Autoneg = "3.25 0x1", new(true)
+		l.Slave.LinkFailures, l.Slave.ActorPortState, l.Slave.PartnerPortState = 3, &actor, &partner
+	})
+	nics := build(port, nic(3, "eth1"), bond(4, "bond0", netcfg.Mode8023AD, aggregator(1, "52:54:00:00:00:99")))
+	got := find(t, nics, "eth0")
+	if got.Firmware != "3.25 0x1" || got.Autoneg == nil || !*got.Autoneg {
+		t.Errorf("hardware: %+v", got)
+	}
+	want := &inventory.Slave{State: "active", MIIStatus: "up", Failures: 3,
+		Actor: []string{"active", "aggregatable", "synchronized", "collecting", "distributing"}, Partner: []string{"short-timeout"}}
+	if d := cmp.Diff(want, got.Slave); d != "" {
+		t.Error(d)
+	}
+	lone := find(t, nics, "eth1")
+	if lone.Slave != nil {
+		t.Errorf("no slave: %+v", lone.Slave)
+	}
+	wantAbsent(t, lone, "firmware", "driver does not tell")
+	wantAbsent(t, lone, "autonegotiation", "driver does not tell")
+	above := find(t, nics, "bond0")
+	if above.Ports == nil || *above.Ports != 2 {
+		t.Errorf("ports: %v", above.Ports)
+	}
+	wantAbsent(t, above, "autonegotiation", "virtual")
 }

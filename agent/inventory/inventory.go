@@ -162,30 +162,64 @@ func gatewaysOf(routes []state.Route) []string {
 	return out
 }
 
-// lookAt reads a link again, and notes whose description that may change.
+// Recheck reads again what changes without news: in mode 802.3ad the kernel tells when
+// a port is put to use, and not what the other end has said since (bond_3ad.c).
+func (inv *Inventory) Recheck(ctx context.Context) error {
+	if err := inv.take(ctx); err != nil {
+		return err
+	}
+	defer inv.give()
+	if !inv.whole || len(inv.b.silent) == 0 {
+		return nil
+	}
+	var again []int
+	for bond := range inv.b.silent {
+		again = append(append(again, inv.b.slaves[bond]...), bond)
+	}
+	touched := map[int]bool{}
+	for _, index := range again {
+		if _, err := inv.read(ctx, index, touched); err != nil {
+			inv.whole = false
+			return err
+		}
+	}
+	inv.describe(touched)
+	return nil
+}
+
+// lookAt reads a link again, and its masters, and notes whose description that may change.
 func (inv *Inventory) lookAt(ctx context.Context, index int, touched map[int]bool) error {
 	masters := []int{}
 	for i := index; i != 0 && !slices.Contains(masters, i); {
 		masters = append(masters, i)
-		if was := inv.b.links[i]; was != nil && was.Master != 0 {
-			inv.touch(was.Master, touched)
-		}
-		inv.touch(i, touched)
-		l, addresses, err := inv.source.Link(ctx, i)
-		if err != nil {
+		l, err := inv.read(ctx, i, touched)
+		if l == nil {
 			return err
 		}
-		if l == nil {
-			inv.b.drop(i)
-			delete(inv.b.addresses, i)
-			return nil
-		}
-		inv.b.put(l)
-		inv.b.addresses[i] = addresses
-		inv.touch(i, touched)
 		i = l.Master
 	}
 	return nil
+}
+
+// read looks at one link; nil is one that has gone.
+func (inv *Inventory) read(ctx context.Context, i int, touched map[int]bool) (*state.Link, error) {
+	if was := inv.b.links[i]; was != nil && was.Master != 0 {
+		inv.touch(was.Master, touched)
+	}
+	inv.touch(i, touched)
+	l, addresses, err := inv.source.Link(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		inv.b.drop(i)
+		delete(inv.b.addresses, i)
+		return nil, nil
+	}
+	inv.b.put(l)
+	inv.b.addresses[i] = addresses
+	inv.touch(i, touched)
+	return l, nil
 }
 
 // touch notes a link and what shows something of it: the VLANs on it, its master and

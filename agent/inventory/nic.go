@@ -62,8 +62,9 @@ type Nic struct {
 	Bonding *netcfg.Bonding
 
 	// Speed in bits per second; Duplex is full or half.
-	Speed  *int64
-	Duplex string
+	Speed   *int64
+	Duplex  string
+	Autoneg *bool
 	// Up is the link status as oVirt has it: wanted up, and with a carrier.
 	Up, AdminUp bool
 	OperState   string
@@ -76,7 +77,11 @@ type Nic struct {
 	// Aggregator is that of a bond or of its slave, in mode 802.3ad.
 	Aggregator *int
 	PartnerMAC string
-	Addresses  []Address
+	// Ports is how many ports the active aggregator of a bond has.
+	Ports *int
+	// Slave is what the bond above says of the link; nil of what is no slave.
+	Slave     *Slave
+	Addresses []Address
 
 	Drift []plan.Drift
 	// Waiting is why the NIC is not yet what it should be.
@@ -84,8 +89,20 @@ type Nic struct {
 	// Owner is OwnerAgent or empty.
 	Owner           string
 	BusPath, Driver string
+	Firmware        string
 	// Absent is why a field is not known. The keys are the names of the API.
 	Absent map[string]string
+}
+
+// Slave is how the slave of a bond does.
+type Slave struct {
+	// State is active or backup, MIIStatus up, fail, down or back.
+	State, MIIStatus string
+	// Failures is how often the bond has seen its link fail.
+	Failures int64
+	// Actor and Partner are the states of the port and of the one at the other end, in
+	// the words of IEEE 802.1AX; empty outside of mode 802.3ad.
+	Actor, Partner []string
 }
 
 // Address is an address that is on a link.

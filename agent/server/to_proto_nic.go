@@ -35,6 +35,11 @@ func nicToProto(n *inventory.Nic) *hostnicv1.HostNic {
 	out.Drift = driftToProto(n.Drift)
 	out.Waiting, out.Owner = n.Waiting, n.Owner
 	out.BusPath, out.Driver, out.AbsentReasons = n.BusPath, n.Driver, n.Absent
+	out.Firmware, out.Autonegotiation, out.AdPorts = n.Firmware, n.Autoneg, int32Of(n.Ports)
+	if s := n.Slave; s != nil {
+		out.SlaveState, out.MiiStatus, out.LinkFailures = s.State, s.MIIStatus, &s.Failures
+		out.LacpActorState, out.LacpPartnerState = s.Actor, s.Partner
+	}
 	return out
 }
 

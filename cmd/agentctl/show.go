@@ -131,6 +131,7 @@ func (f *nicFields) link(n *hostnicv1.HostNic) {
 	f.add("carrier", yesNo(n.Carrier))
 	f.add("speed", strings.TrimPrefix(speed(n.Speed), "-"))
 	f.add("duplex", n.GetDuplex())
+	f.add("autonegotiation", yesNo(n.Autonegotiation))
 	f.add("mtu", number(n.Mtu))
 	f.add("mac", n.GetMac().GetAddress())
 	f.add("permanent_mac", n.GetPermanentMac())
@@ -140,6 +141,7 @@ func (f *nicFields) link(n *hostnicv1.HostNic) {
 		f.add("vlan.id", number(vlan.Id))
 	}
 	f.add("driver", n.GetDriver())
+	f.add("firmware", n.GetFirmware())
 	f.add("bus_path", n.GetBusPath())
 }
 
@@ -170,6 +172,14 @@ func (f *nicFields) bond(n *hostnicv1.HostNic) {
 	f.add("active_slave", n.GetActiveSlave())
 	f.add("ad_aggregator_id", number(n.AdAggregatorId))
 	f.add("ad_partner_mac", n.GetAdPartnerMac())
+	f.add("ad_ports", number(n.AdPorts))
+	f.add("slave_state", n.GetSlaveState())
+	f.add("mii_status", n.GetMiiStatus())
+	if n.LinkFailures != nil {
+		f.add("link_failures", fmt.Sprint(n.GetLinkFailures()))
+	}
+	f.add("lacp_actor_state", strings.Join(n.GetLacpActorState(), ", "))
+	f.add("lacp_partner_state", strings.Join(n.GetLacpPartnerState(), ", "))
 	if mode, ok := options["mode"]; ok {
 		f.add("bonding.options.mode", mode)
 	}

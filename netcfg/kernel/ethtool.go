@@ -31,10 +31,11 @@ func mediumOf(fd int, l state.Link) medium {
 		return m
 	}
 	// struct ethtool_cmd of include/uapi/linux/ethtool.h: speed has 16 bits at 12,
-	// and since 2.6.27 another 16 at 28; duplex is at 14.
+	// and since 2.6.27 another 16 at 28; duplex is at 14, autoneg at 18.
 	low := binary.NativeEndian.Uint16(answer[12:])
 	high := binary.NativeEndian.Uint16(answer[28:])
 	m.speed, m.duplex = readMedium(uint32(high)<<16|uint32(low), answer[14])
+	m.autoneg = readAutoneg(answer[18])
 	return m
 }
 

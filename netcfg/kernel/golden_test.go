@@ -22,7 +22,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"route":   func(b []byte) (any, error) { r, ok, err := decodeRoute(b); return []any{r, ok}, err },
 	"modes": func(b []byte) (any, error) {
 		m, err := decodeLinkModes(b)
-		return []any{m.index, m.speed, m.duplex}, err
+		return []any{m.index, m.speed, m.duplex, m.autoneg}, err
 	},
 }
 

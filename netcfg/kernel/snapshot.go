@@ -17,7 +17,7 @@ import (
 type What struct {
 	// Counters fills in the counters of links.
 	Counters bool
-	// Speeds fills in speed and duplex, as the drivers tell them.
+	// Speeds fills in speed, duplex and autonegotiation, as the drivers tell them.
 	Speeds bool
 	// Drivers fills in driver and firmware of hardware links.
 	Drivers bool

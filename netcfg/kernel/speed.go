@@ -14,6 +14,8 @@ type medium struct {
 	index  int
 	speed  *int64
 	duplex string
+	// autoneg is nil where the driver does not tell.
+	autoneg *bool
 }
 
 // hardware fills in what only the drivers know of the links. A driver that does not
@@ -59,7 +61,7 @@ func (k *Kernel) speeds(ctx context.Context, links []state.Link) error {
 	}
 	for i := range links {
 		m := known[links[i].Index]
-		links[i].Speed, links[i].Duplex = m.speed, m.duplex
+		links[i].Speed, links[i].Duplex, links[i].Autoneg = m.speed, m.duplex, m.autoneg
 	}
 	return nil
 }
@@ -151,10 +153,20 @@ func decodeLinkModes(body []byte) (medium, error) {
 			megabits = u32(v)
 		case unix.ETHTOOL_A_LINKMODES_DUPLEX:
 			duplex = u8(v)
+		case unix.ETHTOOL_A_LINKMODES_AUTONEG:
+			m.autoneg = readAutoneg(u8(v))
 		}
 	}
 	m.speed, m.duplex = readMedium(megabits, duplex)
 	return m, nil
+}
+
+// readAutoneg is AUTONEG_DISABLE or AUTONEG_ENABLE; anything else is not known.
+func readAutoneg(v uint8) *bool {
+	if v > 1 {
+		return nil
+	}
+	return new(v == 1)
 }
 
 // readMedium sorts out what drivers say of a link that has no speed: 0, -1

@@ -50,6 +50,8 @@ type Link struct {
 	// Speed in bits per second, Duplex full or half; nil and empty are unknown.
 	Speed  *int64
 	Duplex string
+	// Autoneg is whether the NIC agrees on its speed with the other end; nil is unknown.
+	Autoneg *bool
 	// BusPath is where the hardware sits (0000:03:00.0), Driver and Firmware what
 	// drives it; empty where there is none or nobody asked.
 	BusPath, Driver, Firmware string

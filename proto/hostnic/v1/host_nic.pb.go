@@ -926,6 +926,25 @@ type HostNic struct {
 	CarrierUps *int64 `protobuf:"varint,40,opt,name=carrier_ups,json=carrierUps,proto3,oneof" json:"carrier_ups,omitempty"`
 	// How often it has lost its carrier.
 	CarrierDowns *int64 `protobuf:"varint,41,opt,name=carrier_downs,json=carrierDowns,proto3,oneof" json:"carrier_downs,omitempty"`
+	// The version of the NIC's firmware, as its driver spells it; absent on virtual links.
+	Firmware string `protobuf:"bytes,46,opt,name=firmware,proto3" json:"firmware,omitempty"`
+	// Whether the NIC agrees on its speed with the other end; absent on virtual links.
+	Autonegotiation *bool `protobuf:"varint,47,opt,name=autonegotiation,proto3,oneof" json:"autonegotiation,omitempty"`
+	// Of a slave: active or backup, as its bond uses it.
+	SlaveState string `protobuf:"bytes,48,opt,name=slave_state,json=slaveState,proto3" json:"slave_state,omitempty"`
+	// Of a slave: up, fail, down or back, as its bond sees the link; back and fail are up
+	// and down that wait for updelay and downdelay.
+	MiiStatus string `protobuf:"bytes,49,opt,name=mii_status,json=miiStatus,proto3" json:"mii_status,omitempty"`
+	// Of a slave: how often its bond has seen the link fail.
+	LinkFailures *int64 `protobuf:"varint,50,opt,name=link_failures,json=linkFailures,proto3,oneof" json:"link_failures,omitempty"`
+	// Of a slave of an 802.3ad bond: the state of its port, in the words of IEEE 802.1AX:
+	// active, short-timeout, aggregatable, synchronized, collecting, distributing,
+	// defaulted, expired. Traffic passes where it is distributing.
+	LacpActorState []string `protobuf:"bytes,51,rep,name=lacp_actor_state,json=lacpActorState,proto3" json:"lacp_actor_state,omitempty"`
+	// The same of the port at the other end, as that has told it last.
+	LacpPartnerState []string `protobuf:"bytes,52,rep,name=lacp_partner_state,json=lacpPartnerState,proto3" json:"lacp_partner_state,omitempty"`
+	// Of an 802.3ad bond: how many ports its active aggregator has.
+	AdPorts *int32 `protobuf:"varint,53,opt,name=ad_ports,json=adPorts,proto3,oneof" json:"ad_ports,omitempty"`
 	// Per field that is not known: why. The key is the name of the field.
 	AbsentReasons map[string]string `protobuf:"bytes,39,rep,name=absent_reasons,json=absentReasons,proto3" json:"absent_reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
@@ -1203,6 +1222,62 @@ func (x *HostNic) GetCarrierUps() int64 {
 func (x *HostNic) GetCarrierDowns() int64 {
 	if x != nil && x.CarrierDowns != nil {
 		return *x.CarrierDowns
+	}
+	return 0
+}
+
+func (x *HostNic) GetFirmware() string {
+	if x != nil {
+		return x.Firmware
+	}
+	return ""
+}
+
+func (x *HostNic) GetAutonegotiation() bool {
+	if x != nil && x.Autonegotiation != nil {
+		return *x.Autonegotiation
+	}
+	return false
+}
+
+func (x *HostNic) GetSlaveState() string {
+	if x != nil {
+		return x.SlaveState
+	}
+	return ""
+}
+
+func (x *HostNic) GetMiiStatus() string {
+	if x != nil {
+		return x.MiiStatus
+	}
+	return ""
+}
+
+func (x *HostNic) GetLinkFailures() int64 {
+	if x != nil && x.LinkFailures != nil {
+		return *x.LinkFailures
+	}
+	return 0
+}
+
+func (x *HostNic) GetLacpActorState() []string {
+	if x != nil {
+		return x.LacpActorState
+	}
+	return nil
+}
+
+func (x *HostNic) GetLacpPartnerState() []string {
+	if x != nil {
+		return x.LacpPartnerState
+	}
+	return nil
+}
+
+func (x *HostNic) GetAdPorts() int32 {
+	if x != nil && x.AdPorts != nil {
+		return *x.AdPorts
 	}
 	return 0
 }
@@ -1804,7 +1879,7 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x14_data_current_rx_bpsB\x16\n" +
 	"\x14_data_current_tx_bpsB\x15\n" +
 	"\x13_packets_current_rxB\x15\n" +
-	"\x13_packets_current_tx\"\xa0\v\n" +
+	"\x13_packets_current_tx\"\x80\x0e\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -1844,7 +1919,17 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x06driver\x18& \x01(\tR\x06driver\x12$\n" +
 	"\vcarrier_ups\x18( \x01(\x03H\x05R\n" +
 	"carrierUps\x88\x01\x01\x12(\n" +
-	"\rcarrier_downs\x18) \x01(\x03H\x06R\fcarrierDowns\x88\x01\x01\x12M\n" +
+	"\rcarrier_downs\x18) \x01(\x03H\x06R\fcarrierDowns\x88\x01\x01\x12\x1a\n" +
+	"\bfirmware\x18. \x01(\tR\bfirmware\x12-\n" +
+	"\x0fautonegotiation\x18/ \x01(\bH\aR\x0fautonegotiation\x88\x01\x01\x12\x1f\n" +
+	"\vslave_state\x180 \x01(\tR\n" +
+	"slaveState\x12\x1d\n" +
+	"\n" +
+	"mii_status\x181 \x01(\tR\tmiiStatus\x12(\n" +
+	"\rlink_failures\x182 \x01(\x03H\bR\flinkFailures\x88\x01\x01\x12(\n" +
+	"\x10lacp_actor_state\x183 \x03(\tR\x0elacpActorState\x12,\n" +
+	"\x12lacp_partner_state\x184 \x03(\tR\x10lacpPartnerState\x12\x1e\n" +
+	"\bad_ports\x185 \x01(\x05H\tR\aadPorts\x88\x01\x01\x12M\n" +
 	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x1a@\n" +
 	"\x12AbsentReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1856,7 +1941,10 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\b_carrierB\x13\n" +
 	"\x11_ad_aggregator_idB\x0e\n" +
 	"\f_carrier_upsB\x10\n" +
-	"\x0e_carrier_downs\"/\n" +
+	"\x0e_carrier_downsB\x12\n" +
+	"\x10_autonegotiationB\x10\n" +
+	"\x0e_link_failuresB\v\n" +
+	"\t_ad_ports\"/\n" +
 	"\tReference\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x1f\n" +
