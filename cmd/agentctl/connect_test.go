@@ -147,6 +147,21 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// What an agent says about a certificate may be lost on the way, when it ends the
+// connection before that was read. Where it is not, it is explained.
+func TestTLSAdvice(t *testing.T) {
+	for what, want := range map[string]string{
+		"authentication handshake failed: remote error: tls: expired certificate":           "openssl x509 -dates",
+		"error reading server preface: remote error: tls: unknown certificate authority":    "one of these has issued",
+		"error reading server preface: remote error: tls: bad certificate":                  "its log says why",
+		"authentication handshake failed: tls: failed to verify certificate: x509: unknown": "",
+	} {
+		if got := tlsAdvice(what); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+}
+
 // A socket whose permissions forbid it cannot be tried by tests that run as root.
 func TestNotPermittedOnSocket(t *testing.T) {
 	c := &connection{target: "/run/hostnic/agent.sock", local: true}

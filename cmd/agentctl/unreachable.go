@@ -31,9 +31,31 @@ func (c *connection) explain(err error) error {
 	case s.Code() == codes.Unavailable:
 		e := agentErrorOf(s)
 		e.what = fmt.Sprintf("the agent at %s cannot be talked to: %s", c.target, transportError(e.what))
+		if next := tlsAdvice(e.what); next != "" {
+			e.next = next
+		}
+		return e
+	case s.Code() == codes.PermissionDenied && !c.local:
+		e := agentErrorOf(s)
+		e.next = "give it a role that may, in the agent.yaml of that host, and start its hostnicd again"
 		return e
 	}
 	return agentErrorOf(s)
+}
+
+// tlsAdvice is what to do about a handshake that failed. TLS has no other way to tell
+// than its alerts (RFC 8446 section 6.2), of which gRPC hands on the words.
+func tlsAdvice(what string) string {
+	_, alert, told := strings.Cut(what, "remote error: tls: ")
+	switch {
+	case !told:
+		return ""
+	case strings.HasPrefix(alert, "expired certificate"):
+		return "by the agent's clock --cert is not valid, now: look at its dates (openssl x509 -dates -noout -in CERT), and at the time of that host"
+	case strings.HasPrefix(alert, "unknown certificate authority"):
+		return "the agent trusts those in its tls.ca: take a --cert that one of these has issued"
+	}
+	return "the agent does not take --cert; its log says why: journalctl -u hostnicd"
 }
 
 // nobody is told where there is no agent to talk to.
