@@ -123,7 +123,9 @@ install: ## what make build made, to DESTDIR and PREFIX (/usr)
 	for file in systemd/*.{service,socket,timer,target,path}; do \
 		(set -x; install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system "$$file"); done; \
 	for dir in sysusers.d tmpfiles.d modprobe.d modules-load.d; do for file in systemd/$$dir/*.conf; do \
-		(set -x; install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$$dir "$$file"); done; done
+		(set -x; install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$$dir "$$file"); done; done; \
+	for file in systemd/metrics/{dashboard.json,alerts.yaml}; do \
+		(set -x; install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/hostnic "$$file"); done
 
 .PHONY: clean
 clean: ## remove what build made; the tools in ~/.cache/hostnic stay

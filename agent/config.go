@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -55,6 +58,10 @@ type Config struct {
 	// Heal gives a link up, with an alarm and until the next apply, when it differs
 	// again after five corrections within a minute.
 	Drift string `yaml:"drift"`
+	// Metrics is where Prometheus is told what the agent knows: an address and port
+	// (127.0.0.1:9732), or the path of a unix socket. Empty: nowhere. Whoever reaches an
+	// address may read them; a socket is for root and the group.
+	Metrics string `yaml:"metrics"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
 }
@@ -130,10 +137,35 @@ func (c Config) check() error {
 		return errors.New("state_dir is empty")
 	case c.Socket == "":
 		return errors.New("socket is empty")
+	case c.Metrics != "" && c.metricsError() != nil:
+		return c.metricsError()
+	case c.Metrics == c.Socket:
+		return fmt.Errorf("metrics and socket are the same path: %s", c.Socket)
 	case len(c.Socket) > mostSocketPath:
 		return fmt.Errorf("the path of the socket has %d bytes, and %d is the most that the kernel takes: %s", len(c.Socket), mostSocketPath, c.Socket)
 	}
 	return c.checkRemote()
+}
+
+// metricsError is what is wrong with Metrics.
+func (c Config) metricsError() error {
+	if strings.HasPrefix(c.Metrics, "/") {
+		if len(c.Metrics) > mostSocketPath {
+			return fmt.Errorf("the path in metrics has %d bytes, and %d is the most that the kernel takes: %s", len(c.Metrics), mostSocketPath, c.Metrics)
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.Metrics)
+	if err == nil && host != "" {
+		_, err = netip.ParseAddr(host)
+	}
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("metrics %q is neither an IP address with a port, such as 127.0.0.1:9732, nor the path of a socket: %w", c.Metrics, err)
+	}
+	return nil
 }
 
 // DriftPolicy is Drift as the engine has it.

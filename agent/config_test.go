@@ -55,12 +55,13 @@ allow_overlap: true
 control_plane: [192.0.2.10, "2001:db8::10"]
 probe_limit: 40s
 drift: heal
+metrics: "[::1]:9732"
 log_level: debug
 `))
 	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", ReaderGroup: "staff", Netns: "blue",
 		Listen: []string{"192.0.2.1:9443", ":9444", "[2001:db8::1]:9443"}, TLS: TLS{Cert: "/t/cert", Key: "/t/key", CA: "/t/ca", CRL: "/t/crl"},
 		Roles:          Roles{Reader: []string{"spiffe://example.org/*"}, Operator: []string{"spiffe://example.org/engine", "CN=engine,O=Example"}},
-		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, Drift: "heal", LogLevel: "debug",
+		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, Drift: "heal", Metrics: "[::1]:9732", LogLevel: "debug",
 		ControlPlane: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -98,6 +99,11 @@ func TestReadConfigRefuses(t *testing.T) {
 		"listen: ['host.example:9443']\nroles: {reader: ['CN=a']}": "an IP address",
 		"listen: [':0']\nroles: {reader: ['CN=a']}":                "the port",
 		"listen: [':1']\nroles: {reader: ['CN=a']}\ntls: {ca: ''}": "tls.ca",
+		"metrics: localhost":                    "metrics",
+		"metrics: localhost:9732":               "metrics",
+		"metrics: 127.0.0.1:http":               "metrics",
+		"metrics: /" + strings.Repeat("x", 120): "121 bytes",
+		"metrics: /run/hostnic/agent.sock":      "same path",
 	} {
 		_, err := ReadConfig(settings(t, text))
 		if err == nil {

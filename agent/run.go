@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/metrics"
 	"github.com/hostnic/hostnic/agent/probe"
 	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/agent/store"
@@ -69,6 +71,10 @@ type agent struct {
 	// has changed.
 	inventory *inventory.Inventory
 	known     chan struct{}
+	metrics   *metrics.Metrics
+	// scrapes is where the metrics are told; empty is nowhere.
+	scrapes string
+	group   *uint32
 }
 
 func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, in entrance, log *slog.Logger) (*agent, error) {
@@ -89,9 +95,11 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1)}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
+	meter := inventory.NewMeter()
+	a.metrics = a.newMetrics(meter)
 	a.engine = engine.New(engine.Options{
-		Kernel: crashing(k, st), Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
+		Kernel: counted{crashing(k, st), a.metrics}, Witness: a.metrics, Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
 		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
 		Known: func() { token(a.known) },
 		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
@@ -105,10 +113,10 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		Engine:    a.engine,
 		Look:      k.Snapshot,
 		Inventory: a.inventory,
-		Counters: func(ctx context.Context) (state.Snapshot, error) {
-			return k.SnapshotWith(ctx, kernel.What{Counters: true})
-		},
-		Access: in.access, Remote: in.remote,
+		Counters:  a.counters,
+		Meter:     meter,
+		Called:    a.metrics.Called,
+		Access:    in.access, Remote: in.remote,
 		Transient: []error{kernel.ErrInterrupted, kernel.ErrHung},
 		Features:  server.Features{Release: caps.Release, BondOptions: caps.BondOptions},
 		Version:   Version, Log: log,
@@ -159,6 +167,7 @@ func (a *agent) run(ctx context.Context, socks sockets) error {
 		"watch":    a.watch,
 		"renew":    a.renew,
 		"recheck":  a.recheck,
+		"metrics":  a.tell,
 		"server":   func(ctx context.Context) error { return a.serve(ctx, socks) },
 		"announce": func(ctx context.Context) error { return a.announce(ctx, socks[0].path) },
 	}
@@ -258,7 +267,12 @@ const watchAgain = time.Second
 // watch passes the kernel's news on to the engine, as one nudge for many.
 func (a *agent) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
+		begun := false
 		err := a.kernel.Watch(ctx, func(nudges []kernel.Nudge) {
+			if begun && slices.ContainsFunc(nudges, func(n kernel.Nudge) bool { return n.Lost }) {
+				a.metrics.Resync(metrics.CauseLost)
+			}
+			begun = true // with a look at everything
 			token(a.nudges)
 			if err := a.inventory.Hear(ctx, newsOf(nudges)); err != nil && ctx.Err() == nil {
 				a.log.Warn("the host cannot be looked at", "error", err)
@@ -268,6 +282,7 @@ func (a *agent) watch(ctx context.Context) error {
 			return nil
 		}
 		a.log.Error("the kernel's news are lost; looking again", "error", err)
+		a.metrics.Resync(metrics.CauseBroken)
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchAgain):

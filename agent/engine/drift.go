@@ -154,9 +154,28 @@ func (e *Engine) notice(found []plan.Drift) {
 			gone = append(gone, d.Drift)
 		}
 	}
+	e.bearWitness(fresh)
 	e.drift = since(e.drift, found)
 	e.logDrift(slog.LevelWarn, "the host differs from what is running", fresh)
 	e.logDrift(slog.LevelInfo, "the host differs no more", gone)
+}
+
+// bearWitness tells of the NICs that did not differ before.
+func (e *Engine) bearWitness(fresh []plan.Drift) {
+	if e.Witness == nil || len(fresh) == 0 {
+		return
+	}
+	told := map[string]bool{}
+	for _, d := range e.drift {
+		name, _ := netcfg.NicOf(d.Field)
+		told[name] = true
+	}
+	for _, d := range fresh {
+		if name, _ := netcfg.NicOf(d.Field); name != "" && !told[name] {
+			told[name] = true
+			e.Witness.Drifted(name)
+		}
+	}
 }
 
 // A host that is taken apart, or a link that is changed to and fro, does not flood the

@@ -64,11 +64,21 @@ type Options struct {
 	// Known is told, and must not wait, when readers that keep what they have read should
 	// read the View again; nil is nobody.
 	Known func()
+	// Witness is told what happens; nil is nobody.
+	Witness Witness
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
 	// DriftPolicy is what to do about drift; empty is DriftReport.
 	DriftPolicy DriftPolicy
 	Log         *slog.Logger
+}
+
+// Witness is told, in the loop, what happens, and must not wait.
+type Witness interface {
+	// Ended tells of an operation that has.
+	Ended(op Operation)
+	// Drifted tells of a NIC that has begun to differ from what is running.
+	Drifted(nic string)
 }
 
 // Engine is the owner of the configuration. Its exported methods may be called

@@ -140,6 +140,9 @@ func (e *Engine) end(t *tracked, op Operation) {
 	}
 	e.saveOperations(t, op)
 	e.Log.Info("operation ended", "id", op.ID, "kind", op.Kind, "state", op.State, "author", op.Author, "writes", op.Writes, "error", op.Err)
+	if e.Witness != nil {
+		e.Witness.Ended(op)
+	}
 	e.publish()
 	t.finish(op)
 }

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"slices"
+
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
@@ -104,6 +106,9 @@ type Slave struct {
 	// the words of IEEE 802.1AX; empty outside of mode 802.3ad.
 	Actor, Partner []string
 }
+
+// Distributing is true of a port that passes traffic on, in mode 802.3ad.
+func (s *Slave) Distributing() bool { return slices.Contains(s.Actor, "distributing") }
 
 // Address is an address that is on a link.
 type Address struct {

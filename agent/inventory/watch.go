@@ -63,6 +63,13 @@ func (inv *Inventory) Watch(ctx context.Context, since *Since) (*Watch, *Version
 	return w, now, nil
 }
 
+// Watches is how many there are.
+func (inv *Inventory) Watches() int {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	return len(inv.watches)
+}
+
 // Close ends the watch.
 func (w *Watch) Close() {
 	w.inv.mu.Lock()

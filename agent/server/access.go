@@ -123,6 +123,8 @@ var changing = map[string]bool{
 
 // unary is around each call with one answer.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	began := time.Now()
+	defer func() { s.note(info.FullMethod, began, err) }()
 	if err := s.admit(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
@@ -131,7 +133,6 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			resp, err = nil, s.panicked(info.FullMethod, r)
 		}
 	}()
-	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, longestCall)
 	defer cancel()
 	resp, err = handle(ctx, req)
@@ -139,6 +140,13 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		s.met(ctx, info.FullMethod, began)
 	}
 	return resp, s.statusOf(err)
+}
+
+// note tells of a call that has ended.
+func (s *Server) note(method string, began time.Time, err error) {
+	if s.Called != nil {
+		s.Called(method, status.Code(err).String(), time.Since(began))
+	}
 }
 
 // met tells the engine of a call that has been answered, by whoever may change the
@@ -152,6 +160,8 @@ func (s *Server) met(ctx context.Context, method string, began time.Time) {
 
 // stream is around each call with many answers.
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	began := time.Now()
+	defer func() { s.note(info.FullMethod, began, err) }()
 	if err := s.admit(ss.Context(), info.FullMethod); err != nil {
 		return err
 	}

@@ -48,8 +48,9 @@ type Options struct {
 	Look func(context.Context) (state.Snapshot, error)
 	// Inventory keeps the NICs.
 	Inventory *inventory.Inventory
-	// Counters is the look with counters.
+	// Counters is the look with counters, and Meter what is made of it.
 	Counters func(context.Context) (state.Snapshot, error)
+	Meter    *inventory.Meter
 	// Access says who of this host may do what.
 	Access Access
 	// Remote is for everybody else; nil lets nobody in.
@@ -57,6 +58,8 @@ type Options struct {
 	// Transient are errors that pass by themselves, answered as worth another try.
 	Transient []error
 	Features  Features
+	// Called is told of each call that has ended, with its status code; nil is nobody.
+	Called func(method, code string, took time.Duration)
 	// Version is that of the agent.
 	Version string
 	Log     *slog.Logger
@@ -77,7 +80,6 @@ type Server struct {
 	health *health
 	quiet  quiet
 	paces  paces
-	meter  *inventory.Meter
 	// stopping ends streams that only watch.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -85,7 +87,7 @@ type Server struct {
 
 // New makes a server; Serve starts it.
 func New(o Options) *Server {
-	s := &Server{Options: o, health: newHealth(o.Engine), meter: inventory.NewMeter()}
+	s := &Server{Options: o, health: newHealth(o.Engine)}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.Creds(doors{s}),

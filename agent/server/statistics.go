@@ -53,7 +53,7 @@ func (n *nicService) GetStatistics(ctx context.Context, req *hostnicv1.GetStatis
 // measure asks the kernel, and puts the ids of the links to what it says.
 func (n *nicService) measure(ctx context.Context) ([]inventory.Statistics, error) {
 	ids := map[string]string{}
-	all, err := n.server.meter.Measure(ctx, func(ctx context.Context) (state.Snapshot, error) {
+	all, err := n.server.Meter.Measure(ctx, func(ctx context.Context) (state.Snapshot, error) {
 		s, err := n.server.Counters(ctx)
 		for i := range s.Links {
 			ids[s.Links[i].Name] = n.server.Engine.NicID(&s.Links[i])

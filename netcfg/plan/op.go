@@ -23,6 +23,11 @@ const (
 	RouteDel                   // take a route out
 )
 
+// String is the action in iproute2's words.
+func (a Action) String() string {
+	return [...]string{"link add", "link set", "link del", "group del", "addr add", "addr del", "route add", "route replace", "route del"}[a]
+}
+
 // Disruption is what an operation costs the traffic of a link, in rising order.
 type Disruption int
 

@@ -87,6 +87,10 @@ var table = []rule{
 		ours: []string{"netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan", "netcfg/converge", "agent/store"},
 		why:  "decides on values; the kernel comes in as an interface",
 	}, {
+		pkg: "agent/metrics", ours: []string{"agent/engine", "agent/inventory", "netcfg", "netcfg/plan"},
+		theirs: []string{sys, "github.com/prometheus/client_golang/..."},
+		why:    "counts and tells, decides nothing",
+	}, {
 		pkg: "agent/server",
 		ours: []string{
 			"proto/hostnic/v1", "agent/engine", "agent/inventory", "agent/remote",

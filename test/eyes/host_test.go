@@ -188,6 +188,22 @@ func (h *host) read(into proto.Message, args ...string) {
 	}
 }
 
+// stage puts a document into the candidate.
+func (h *host) stage(doc string) {
+	h.t.Helper()
+	if _, err := h.config().Stage(h.t.Context(), &hostnicv1.StageRequest{Documents: []*hostnicv1.Document{{Content: []byte(doc)}}}); err != nil {
+		h.t.Fatalf("stage: %v\n%s", err, doc)
+	}
+}
+
+// writeFile writes to a file of the kernel.
+func (h *host) writeFile(path, text string) {
+	h.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // commit makes a document the whole configuration, without rehearsal and probes, which
 // take longer than all the rest.
 func (h *host) commit(doc string) {

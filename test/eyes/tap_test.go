@@ -79,7 +79,7 @@ func (d *tap) medium(megabits uint32, duplex byte) {
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		defer unix.Close(fd) //nolint:errcheck // nothing was written to it
+		defer unix.Close(fd)
 		_, _, errno = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
 	})
 	if errno != 0 {

@@ -46,6 +46,9 @@ const (
 	// DHCP servers.
 	Dnsmasq Feature = "dnsmasq"
 	Kea     Feature = "kea"
+
+	Lldpd    Feature = "lldpd"    // the other end of LLDP
+	Promtool Feature = "promtool" // Prometheus's judge of metrics and rules
 )
 
 // Kernel skips the test unless all the features are there, and fails it when
@@ -131,4 +134,7 @@ var probes = map[Feature]func() error{
 
 	Dnsmasq: sync.OnceValue(func() error { return there(DnsmasqPath()) }),
 	Kea:     sync.OnceValue(func() error { return there(KeaPath()) }),
+
+	Lldpd:    sync.OnceValue(func() error { return there(LldpdPath()) }),
+	Promtool: sync.OnceValue(func() error { return there(PromtoolPath()) }),
 }

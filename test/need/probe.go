@@ -158,8 +158,17 @@ func DnsmasqPath() string { return "/usr/sbin/dnsmasq" }
 
 // KeaPath is Kea's server for DHCPv4, when Kea is there: an installed one, or the one
 // that test/run-in-kernel-setup has unpacked.
-func KeaPath() string {
-	const installed = "/usr/sbin/kea-dhcp4"
+func KeaPath() string { return unpacked("kea", "/usr/sbin/kea-dhcp4") }
+
+// LldpdPath is lldpd, when Lldpd is there.
+func LldpdPath() string { return unpacked("lldpd", "/usr/sbin/lldpd") }
+
+// PromtoolPath is promtool, when Promtool is there.
+func PromtoolPath() string { return unpacked("promtool", "/usr/bin/promtool") }
+
+// unpacked is a program: an installed one, or the one that test/run-in-kernel-setup has
+// unpacked into a folder.
+func unpacked(folder, installed string) string {
 	if there(installed) == nil {
 		return installed
 	}
@@ -167,5 +176,5 @@ func KeaPath() string {
 	if err != nil {
 		return installed
 	}
-	return filepath.Join(cache, "hostnic", "kea", "kea-dhcp4")
+	return filepath.Join(cache, "hostnic", folder, filepath.Base(installed))
 }

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/metrics"
+	"github.com/hostnic/hostnic/netcfg/kernel"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// counters is a look with counters.
+func (a *agent) counters(ctx context.Context) (state.Snapshot, error) {
+	return a.kernel.SnapshotWith(ctx, kernel.What{Counters: true})
+}
+
+func (a *agent) newMetrics(meter *inventory.Meter) *metrics.Metrics {
+	return metrics.New(metrics.Options{
+		Version: Version,
+		View:    func() engine.View { return a.engine.View() },
+		Clock:   sinceBoot,
+		Nics: func(ctx context.Context) ([]*inventory.Nic, error) {
+			v, err := a.inventory.Current(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("look at the host: %w", err)
+			}
+			return v.Nics, nil
+		},
+		Statistics: func(ctx context.Context) ([]inventory.Statistics, error) { return meter.Measure(ctx, a.counters) },
+		Watchers:   func() int { return a.inventory.Watches() },
+	})
+}
+
+// counted is a kernel whose refusals are counted.
+type counted struct {
+	engine.Kernel
+	metrics *metrics.Metrics
+}
+
+// Apply is that of the kernel.
+func (c counted) Apply(ctx context.Context, ops []plan.Op) error {
+	err := c.Kernel.Apply(ctx, ops)
+	if err != nil {
+		c.metrics.Refused(err)
+	}
+	return err
+}
+
+// scrapeAgain is the pause before listening is tried again: the address may be one that
+// the host is yet to get.
+const scrapeAgain = 5 * time.Second
+
+// tell serves the metrics where the settings say so.
+func (a *agent) tell(ctx context.Context) error {
+	if a.scrapes == "" {
+		return nil
+	}
+	for said := false; ; said = true {
+		err := a.tellOnce(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it is to end
+		}
+		if !said {
+			a.log.Error("metrics are not told; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(scrapeAgain):
+		}
+	}
+}
+
+func (a *agent) tellOnce(ctx context.Context) error {
+	l, done, err := a.listenForScrapes(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a.log.Info("metrics are told", "on", a.scrapes)
+	return a.metrics.Serve(ctx, l, a.log)
+}
+
+// listenForScrapes listens; done takes away what it has put into the file system.
+func (a *agent) listenForScrapes(ctx context.Context) (l net.Listener, done func(), err error) {
+	if strings.HasPrefix(a.scrapes, "/") {
+		s, err := listen(a.scrapes, a.group, a.log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.remove, nil
+	}
+	var config net.ListenConfig
+	l, err = config.Listen(ctx, "tcp", a.scrapes)
+	return l, func() {}, err
+}
