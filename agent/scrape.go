@@ -52,10 +52,6 @@ func (c counted) Apply(ctx context.Context, ops []plan.Op) error {
 	return err
 }
 
-// scrapeAgain is the pause before listening is tried again: the address may be one that
-// the host is yet to get.
-const scrapeAgain = 5 * time.Second
-
 // tell serves the metrics where the settings say so.
 func (a *agent) tell(ctx context.Context) error {
 	if a.scrapes == "" {
@@ -72,7 +68,7 @@ func (a *agent) tell(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(scrapeAgain):
+		case <-time.After(listenAgain):
 		}
 	}
 }
@@ -96,7 +92,6 @@ func (a *agent) listenForScrapes(ctx context.Context) (l net.Listener, done func
 		}
 		return s, s.remove, nil
 	}
-	var config net.ListenConfig
-	l, err = config.Listen(ctx, "tcp", a.scrapes)
+	l, err = listenTCP(ctx, a.scrapes)
 	return l, func() {}, err
 }
