@@ -22,7 +22,7 @@ func TestWatchdog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer manager.Close() //nolint:errcheck // a test's
+	defer manager.Close()
 	var fed atomic.Int64
 	go func() {
 		for buf := make([]byte, 100); ; {

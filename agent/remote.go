@@ -142,7 +142,7 @@ func (a *agent) serveRemote(ctx context.Context, address string) error {
 		case <-time.After(listenAgain):
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // the end is no error
 }
 
 func (a *agent) listenRemote(ctx context.Context, address string) error {

@@ -64,7 +64,7 @@ func TestHanded(t *testing.T) {
 		if err != nil || s == nil {
 			t.Fatalf("%v, %v", s, err)
 		}
-		defer s.Close() //nolint:errcheck // a test's
+		defer s.Close()
 		if os.Getenv("LISTEN_FDS") != "" {
 			t.Error("children would think that the socket is theirs")
 		}
@@ -84,12 +84,12 @@ func TestHanded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // a test's
+	defer l.Close()
 	file, err := l.File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // a test's
+	defer file.Close()
 	daemon := func(path string) *exec.Cmd {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestHanded$") //nolint:gosec // ourselves
 		cmd.Env = append(os.Environ(), "HANDED="+path, "LISTEN_FDS=1")
@@ -100,7 +100,7 @@ func TestHanded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // a test's
+	defer conn.Close()
 	if out, err := daemon(path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
