@@ -78,3 +78,27 @@ func (l *Lease) SameFacts(o *Lease) bool {
 		slices.Equal(l.DNS, o.DNS) && slices.Equal(l.NTP, o.NTP) &&
 		l.Domain == o.Domain && slices.Equal(l.Search, o.Search) && l.HostName == o.HostName && l.MTU == o.MTU
 }
+
+// LeaseStatus is where the DHCP client of a NIC stands.
+type LeaseStatus struct {
+	// NIC is its name in the configuration, Link the kernel's.
+	NIC, Link string
+	// State of the client: stopped (the lease was given back), waiting (for the link),
+	// init, selecting, requesting, init-reboot, rebooting, probing, bound, renewing,
+	// rebinding (RFC 2131 §4.4) or ipv6-only (RFC 8925).
+	State string
+	// Ready is true while the link carries packets.
+	Ready bool
+	// Lease is in use; nil is none. It is replaced, never changed.
+	Lease *Lease
+	// Server is the one that the client deals with; zero while it deals with all.
+	Server netip.Addr
+	// Tries are the messages sent in this state.
+	Tries int
+	// NextTry is when the client does something of its own accord next, a reading of the
+	// clock since boot; LeaseForever is never.
+	NextTry time.Duration
+	// Refusal is why a server was refused last, or has refused; Trouble what the kernel or
+	// the disk says that keeps the client from its work. Both are empty where all is well.
+	Refusal, Trouble string
+}

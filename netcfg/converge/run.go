@@ -30,6 +30,8 @@ type Target struct {
 	// Known and Before are those of plan.Input.
 	Known  plan.Known
 	Before *state.Snapshot
+	// Leases tells those of now; nil is none.
+	Leases func() plan.Leases
 	// Begin is called once, before the first write, with what will be done. An
 	// error stops the converge with nothing written. It may be nil.
 	Begin func(plan.Intent, plan.Plan, state.Snapshot) error
@@ -141,7 +143,11 @@ func (r Report) checked(part plan.Intent) Report {
 }
 
 func input(t Target, s state.Snapshot, memory plan.Memory) plan.Input {
-	return plan.Input{Config: t.Config, Snapshot: s, Memory: memory, Lenient: t.Lenient, Known: t.Known, Before: t.Before}
+	in := plan.Input{Config: t.Config, Snapshot: s, Memory: memory, Lenient: t.Lenient, Known: t.Known, Before: t.Before}
+	if t.Leases != nil {
+		in.Leases = t.Leases()
+	}
+	return in
 }
 
 // resolve finds an intent that fits the host. A lenient one gives up what does not

@@ -26,6 +26,8 @@ func encode(op plan.Op) (request, error) {
 		return request{typ: unix.RTM_DELLINK, body: appendU32(body, unix.IFLA_GROUP, op.Group)}, nil
 	case plan.AddrAdd:
 		return request{typ: unix.RTM_NEWADDR, flags: unix.NLM_F_CREATE, body: appendAddress(nil, op.Index, op.Address, true)}, nil
+	case plan.AddrReplace:
+		return request{typ: unix.RTM_NEWADDR, flags: unix.NLM_F_CREATE | unix.NLM_F_REPLACE, body: appendAddress(nil, op.Index, op.Address, true)}, nil
 	case plan.AddrDel:
 		return request{typ: unix.RTM_DELADDR, body: appendAddress(nil, op.Index, op.Address, false)}, nil
 	case plan.RouteAdd:

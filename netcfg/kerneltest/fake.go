@@ -113,7 +113,7 @@ func (f *Fake) receive(op plan.Op) error {
 
 func (f *Fake) perform(op plan.Op) (r *refusal) {
 	switch op.Action {
-	case plan.AddrAdd:
+	case plan.AddrAdd, plan.AddrReplace:
 		return f.addrAdd(op)
 	case plan.AddrDel:
 		return f.addrDel(op)

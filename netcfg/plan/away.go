@@ -28,11 +28,11 @@ func (k Known) slave(bond, name string) bool {
 	})
 }
 
-// addressed is true where one of them gives the NIC an address.
+// addressed is true where one of them gives the NIC an address, or has a server do so.
 func (k Known) addressed(name string) bool {
 	return k.any(func(c *netcfg.Config) bool {
 		n := c.Nic(name)
-		return n != nil && len(n.Addresses()) > 0
+		return n != nil && (len(n.Addresses()) > 0 || leased(n))
 	})
 }
 

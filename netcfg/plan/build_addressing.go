@@ -205,6 +205,7 @@ func (b *builder) addressesIn() {
 				why = "somebody else's, was taken off"
 			}
 			b.addAddress(l.Index, a, why)
+			b.renewAddress(l, a)
 		}
 	}
 	for a := range asFound(b.keptAddrs) {
@@ -237,6 +238,17 @@ func (b *builder) addAddress(index int, a state.Address, why string) {
 	a.Link = index
 	a.Flags &^= state.FlagSecondary | state.FlagTentative | state.FlagDADFailed
 	b.do(Op{Action: AddrAdd, Index: index, Name: b.name(index), Address: a, Why: why})
+}
+
+// renewAddress gives an address that is there the lifetime that it ought to have.
+func (b *builder) renewAddress(l *Link, a state.Address) {
+	have := b.now.addrs[l.Index]
+	i := slices.IndexFunc(have, func(h state.Address) bool { return h.Prefix == a.Prefix })
+	if b.now.links[l.Index] == nil || i < 0 || b.left[l.Index] || l.wrongLifetime(a, have[i]) == "" {
+		return
+	}
+	a.Link = l.Index
+	b.do(Op{Action: AddrReplace, Index: l.Index, Name: b.name(l.Index), Address: a})
 }
 
 func (b *builder) routesIn() {

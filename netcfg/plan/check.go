@@ -154,6 +154,9 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 			c.differ(w.Name, addressPath(a), "present", "absent")
 			continue
 		}
+		if wrong := w.wrongLifetime(a, have[i]); wrong != "" {
+			c.differ(w.Name, addressPath(a)+".lifetime", lifetimeWord(a), wrong)
+		}
 		if have[i].Flags&state.FlagDADFailed != 0 {
 			c.drift = append(c.drift, Drift{Field: netcfg.NicPath(w.Name, addressPath(a)), Wanted: "present",
 				Actual: "a duplicate: another host on the link has it", Outside: true, Hint: "give either host another address"})
@@ -172,6 +175,13 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 			c.differ(w.Name, addressPath(a), "absent", "present")
 		}
 	}
+}
+
+func lifetimeWord(a state.Address) string {
+	if a.Valid == state.Forever {
+		return "for ever"
+	}
+	return "that of the lease"
 }
 
 func addressPath(a state.Address) string { return "addresses[" + a.Prefix.String() + "]" }

@@ -81,6 +81,10 @@ type Link struct {
 	// NoLinkLocal is whether the kernel is to make no link-local IPv6 address; nil
 	// leaves it as it is.
 	NoLinkLocal *bool
+	// DHCP says that the link is to have a lease, and FullMTU what MTU it would have
+	// whatever that says.
+	DHCP    bool
+	FullMTU int
 	// Restored marks a link that nobody configures any more and that is put back
 	// as it was found.
 	Restored bool
@@ -264,7 +268,9 @@ func (i *Intent) Settled() Memory {
 	}
 	for _, w := range i.Waiting {
 		wanted[w.Nic] = true
-		m.Owned = m.Owned.Union(i.Memory.Owned.of(w.Nic))
+		if links[w.Nic] == nil { // elsewhere the intent tells what the agent owns
+			m.Owned = m.Owned.Union(i.Memory.Owned.of(w.Nic))
+		}
 	}
 	for name, b := range i.Memory.Baseline {
 		if wanted[name] {

@@ -133,6 +133,13 @@ func (m *model) do(op *Op) {
 		}
 	case AddrAdd:
 		m.addAddress(op.Address)
+	case AddrReplace:
+		list := m.addrs[op.Index]
+		for i := range list {
+			if list[i].Prefix == op.Address.Prefix {
+				list[i].Valid, list[i].Preferred = op.Address.Valid, op.Address.Preferred
+			}
+		}
 	case AddrDel:
 		m.removeAddress(op.Address)
 	case RouteAdd:

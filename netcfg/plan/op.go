@@ -21,6 +21,7 @@ const (
 	RouteAdd                   // add a route that must not be there yet
 	RouteReplace               // put a route in place of the one with the same destination, metric and table
 	RouteDel                   // take a route out
+	AddrReplace                // give an address that is there other lifetimes
 )
 
 // String is the action in iproute2's words.
@@ -89,7 +90,7 @@ type Op struct {
 	// Names are the links that a GroupDel takes.
 	Names []string
 
-	// Address of AddrAdd and AddrDel; Route of the route actions.
+	// Address of AddrAdd, AddrReplace and AddrDel; Route of the route actions.
 	Address state.Address
 	Route   state.Route
 
@@ -112,6 +113,8 @@ func (o Op) String() string {
 		return fmt.Sprintf("ip link del group %d  # %s", o.Group, abbreviate(o.Names))
 	case AddrAdd:
 		return "ip addr add " + addressWords(o.Address) + " dev " + o.Name
+	case AddrReplace:
+		return "ip addr replace " + addressWords(o.Address) + " dev " + o.Name
 	case AddrDel:
 		return "ip addr del " + o.Address.Prefix.String() + " dev " + o.Name
 	case RouteAdd:
@@ -218,6 +221,9 @@ func addressWords(a state.Address) string {
 	w := a.Prefix.String()
 	if a.Flags&state.FlagNoDAD != 0 {
 		w += " nodad"
+	}
+	if a.Valid != 0 && a.Valid != state.Forever {
+		w += fmt.Sprintf(" valid_lft %d preferred_lft %d", a.Valid, a.Preferred)
 	}
 	return w
 }

@@ -27,13 +27,19 @@ func Unready(in Intent, s state.Snapshot) []Waiting {
 		switch {
 		case !l.Carrier:
 			wait("it has no carrier")
-		case l.Bond != nil && l.Bond.Options["mode"] == netcfg.Mode8023AD && !partnered(l.Bond.AD):
+		case !Aggregated(l):
 			wait("nobody speaks LACP at the other end")
 		case tentative[w.Index] != "":
 			wait("the kernel is checking whether another host has " + tentative[w.Index])
 		}
 	}
 	return out
+}
+
+// Aggregated is false of a bond in mode 802.3ad while nobody speaks LACP at the other
+// end.
+func Aggregated(l *state.Link) bool {
+	return l.Bond == nil || l.Bond.Options["mode"] != netcfg.Mode8023AD || partnered(l.Bond.AD)
 }
 
 func partnered(ad *state.AggregatorInfo) bool {

@@ -27,6 +27,8 @@ type Input struct {
 	// Before, when rolling back, is the host as it was before the operation that is
 	// undone: what others had on it comes back.
 	Before *state.Snapshot
+	// Leases are those of the NICs of Config, and of others.
+	Leases Leases
 }
 
 // indexBase is where the indexes of links made by the agent begin. The kernel
@@ -114,7 +116,8 @@ func (r *resolver) unimplemented() {
 			field string
 			boot  netcfg.BootProtocol
 		}{{"boot_protocol", n.IPv4Boot()}, {"ipv6_boot_protocol", n.IPv6Boot()}} {
-			if f.boot != netcfg.BootNone && f.boot != netcfg.BootStatic {
+			there := f.boot == netcfg.BootNone || f.boot == netcfg.BootStatic || f.field == "boot_protocol" && f.boot == netcfg.BootDHCP
+			if !there {
 				r.refuse(netcfg.Unimplemented, netcfg.NicPath(n.Name, f.field), "not-implemented", string(f.boot),
 					"this version of the agent has no client for %s yet: it keeps the wish but cannot apply it; use static or none", f.boot)
 			}

@@ -45,6 +45,7 @@ func (r *resolver) addressing() {
 		for _, gw := range n.Gateways() {
 			r.defaultRoute(n, w, gw)
 		}
+		r.leasing(n, w, holders)
 	}
 }
 
@@ -82,6 +83,9 @@ func (r *resolver) addresses() map[netip.Addr]bool {
 		for _, p := range n.Addresses() {
 			wanted[p.Addr()] = true
 		}
+		if l := r.lease(n); l != nil {
+			wanted[l.Address.Addr()] = true
+		}
 	}
 	return wanted
 }
@@ -101,6 +105,14 @@ func staticAddress(index int, p netip.Prefix) state.Address {
 
 // addressTaken refuses an address that another link of this host holds and keeps.
 func (r *resolver) addressTaken(n *netcfg.HostNic, w *Link, p netip.Prefix, holders []int) {
+	if l := r.holder(w, p, holders); l != nil {
+		r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, addressField(p)), "address-taken", p.String(),
+			"%s is already on %s, where somebody else has put it; take it off there first", p.Addr(), l.Name)
+	}
+}
+
+// holder is another link of this host that has the address and keeps it; nil is none.
+func (r *resolver) holder(w *Link, p netip.Prefix, holders []int) *state.Link {
 	for _, index := range holders {
 		l := r.Snapshot.Link(index)
 		if index == w.Index || l == nil || r.doomed[index] {
@@ -109,10 +121,10 @@ func (r *resolver) addressTaken(n *netcfg.HostNic, w *Link, p netip.Prefix, hold
 		holder := r.want[r.nameOf(l)]
 		leaves := holder != nil && holder.NoAddresses || r.ownsPrefixOn(r.nameOf(l), p.Addr())
 		if !leaves {
-			r.refuse(netcfg.Precondition, netcfg.NicPath(n.Name, addressField(p)), "address-taken", p.String(),
-				"%s is already on %s, where somebody else has put it; take it off there first", p.Addr(), l.Name)
+			return l
 		}
 	}
+	return nil
 }
 
 // ownsPrefixOn is true of an address that the agent has put there and will take

@@ -61,7 +61,7 @@ func (r *resolver) foreignMaster(n *netcfg.HostNic, w *Link) {
 	}
 	w.AnyMaster = true
 	switch {
-	case len(n.Addresses()) == 0:
+	case len(n.Addresses()) == 0 && !leased(n):
 	case r.Lenient || r.Known.addressed(n.Name):
 		r.away(Away{n.Name, w.KernelName, "", m.Name, m.Kind})
 	default:
@@ -280,6 +280,8 @@ func (r *resolver) mtus() {
 		default:
 			w.MTU = max(r.foundMTU(n), largest[n.Name])
 		}
+		w.FullMTU = w.MTU
+		r.leaseMTU(n, w)
 	}
 	for _, n := range r.nics {
 		if w := r.want[n.Name]; w != nil && n.Bonding != nil {

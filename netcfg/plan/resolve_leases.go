@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// Leases are what DHCP servers have lent to the host. They are facts, as a look is.
+type Leases struct {
+	// Now is the time, by the clock since boot, as the times of leases are.
+	Now time.Duration
+	// Held are the leases by NIC. One that has ended counts as none.
+	Held map[string]*netcfg.Lease
+	// Why says, by NIC, why there is none, in a clause.
+	Why map[string]string
+}
+
+// leaseMetric is the metric of what comes with the lease of the first NIC of the
+// configuration that is on dhcp; the next one has one more. So a default route of the
+// document goes before that of any lease, and of these the first NIC's is used.
+const leaseMetric = 1000
+
+// leased is true of a NIC that is to have a lease.
+func leased(n *netcfg.HostNic) bool { return n.IPv4Boot() == netcfg.BootDHCP }
+
+// lease is what a NIC has been lent; nil is nothing.
+func (r *resolver) lease(n *netcfg.HostNic) *netcfg.Lease {
+	if l := r.Leases.Held[n.Name]; leased(n) && r.masterOf[n.Name] == "" && l.Valid(r.Leases.Now) {
+		return l
+	}
+	return nil
+}
+
+// leasing gives a link what its NIC has been lent.
+func (r *resolver) leasing(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]int) {
+	if !leased(n) || r.out.isAway(n.Name) {
+		return
+	}
+	w.DHCP = true
+	l := r.lease(n)
+	if l == nil {
+		r.wait(n.Name, orElse(r.Leases.Why[n.Name], "there is no lease yet"))
+		return
+	}
+	if other := r.holder(w, l.Address, holders[l.Address.Addr()]); other != nil {
+		r.wait(n.Name, fmt.Sprintf("the address of its lease, %s, is on %s already, where somebody else has put it", l.Address.Addr(), other.Name))
+		return
+	}
+	left := l.Seconds(r.Leases.Now)
+	a := state.Address{Link: w.Index, Prefix: l.Address, Broadcast: l.Broadcast, Valid: left, Preferred: left}
+	if left == state.Forever {
+		a.Flags = state.FlagPermanent
+	}
+	w.Addresses = append(w.Addresses, a)
+	if len(l.Gateways) > 0 {
+		r.leaseRoute(n, w, l, netcfg.LeaseRoute{Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Gateway: l.Gateways[0]})
+	}
+	for _, route := range l.Routes {
+		r.leaseRoute(n, w, l, route)
+	}
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func (r *resolver) wait(nic, reason string) {
+	r.out.Waiting = append(r.out.Waiting, Waiting{nic, reason})
+}
+
+// leaseRoute wants a route of a lease. A gateway outside of the address's subnet is on
+// the link all the same: no server would send it otherwise. What somebody else has put
+// in its place stays, as a lease is no reason to refuse a configuration.
+func (r *resolver) leaseRoute(n *netcfg.HostNic, w *Link, l *netcfg.Lease, route netcfg.LeaseRoute) {
+	want := state.Route{Table: state.MainTable, Dst: route.Destination.Masked(), Gateway: route.Gateway, Link: w.Index, Metric: r.metric(n.Name),
+		Protocol: state.ProtocolHostnic, Type: 1}
+	if route.Gateway.IsValid() && !l.Address.Contains(route.Gateway) {
+		want.Flags |= FlagOnlink
+	}
+	for _, have := range r.Snapshot.Routes {
+		link := r.Snapshot.Link(have.Link)
+		if takesPlace(want, have) && !sameRoute(want, have) && link != nil && !r.doomed[have.Link] && !r.ownsRoute(r.nameOf(link), have) {
+			r.warn(netcfg.NicPath(n.Name, "lease"), "route-taken", "the lease comes with a route to %s via %s, in the place of which somebody else has one via %s dev %s, which stays",
+				want.Dst, want.Gateway, have.Gateway, link.Name)
+			return
+		}
+	}
+	if !slices.ContainsFunc(r.out.Routes, func(other Route) bool { return takesPlace(want, other.Route) }) {
+		r.out.Routes = append(r.out.Routes, Route{want, n.Name})
+	}
+}
+
+// metric is that of what comes with the lease of a NIC.
+func (r *resolver) metric(nic string) uint32 {
+	metric := uint32(leaseMetric)
+	for i := range r.Config.HostNics {
+		n := &r.Config.HostNics[i]
+		if n.Name == nic {
+			break
+		}
+		if leased(n) {
+			metric++
+		}
+	}
+	return metric
+}
+
+// leaseMTU lowers an MTU that the document is silent about to that of the lease. It
+// does not where VLANs stand on the link, which the kernel would lower along with it,
+// and never so far that the kernel would take IPv6 off.
+func (r *resolver) leaseMTU(n *netcfg.HostNic, w *Link) {
+	l := r.lease(n)
+	if l == nil || l.MTU == 0 || n.MTU != nil {
+		return
+	}
+	for _, other := range r.nics {
+		if other.BaseInterface == n.Name {
+			return
+		}
+	}
+	if slices.ContainsFunc(r.children[w.Index], func(c *state.Link) bool { return !r.doomed[c.Index] }) {
+		return
+	}
+	w.MTU = min(w.MTU, max(l.MTU, minIPv6MTU))
+}
+
+// lifetimeSlack is how many seconds the lifetime of an address may differ from what it
+// ought to be: that of the lease is rounded, and a look takes its time.
+const lifetimeSlack = 5
+
+// wrongLifetime says how the lifetime of an address differs from what it ought to be;
+// empty if it does not. That of somebody else's is his own, once it is there.
+func (l *Link) wrongLifetime(want, have state.Address) string {
+	forever := func(a state.Address) bool { return a.Valid == 0 || a.Valid == state.Forever }
+	switch {
+	case slices.Contains(l.Foreign, want.Prefix), forever(want) && forever(have):
+		return ""
+	case forever(have):
+		return "for ever"
+	case forever(want):
+		return "for a time"
+	case have.Valid+lifetimeSlack < want.Valid:
+		return "too short"
+	case want.Valid+lifetimeSlack < have.Valid:
+		return "too long"
+	}
+	return ""
+}
