@@ -9,14 +9,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// Store is an opened state directory. Its methods are for one goroutine at a time.
+// Store is an opened state directory. Put, Get and Drop may be called by anybody at any
+// time, its other methods by one goroutine.
 type Store struct {
 	dir  string
 	lock *os.File
+	mu   sync.Mutex // of what follows, and held while a record is read or written
 	// last is where the newest good record of a name is, once that is known.
 	last map[string]place
 	// Trace is told of each thing that was done to a file; nil is nobody. It is for
@@ -151,6 +154,8 @@ func (s *Store) Put(name string, v any) error {
 
 // PutPayload is Put for what Encode has made.
 func (s *Store) PutPayload(name string, p Payload) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	last, known := s.last[name]
 	if !known {
 		last = s.newest(name)
@@ -182,6 +187,8 @@ func (s *Store) newest(name string) place {
 // newer generation is damaged and v is the older one, *DamagedError without it
 // when there is no good one, and *NewerError for the format of a newer version.
 func (s *Store) Get(name string, v any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	slots, names := s.slots(name)
 	best := -1
 	var damage error
@@ -212,6 +219,15 @@ func (s *Store) Get(name string, v any) error {
 		return &DamagedError{Name: name, Recovered: true, Err: damage}
 	}
 	return nil
+}
+
+// Drop removes the record of the name. Removing what is gone is success.
+func (s *Store) Drop(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, name)
+	names := slotNames(name)
+	return errors.Join(s.remove(names[0]), s.remove(names[1]), s.syncFolder("."))
 }
 
 func slotNames(name string) [2]string { return [2]string{name + ".a", name + ".b"} }

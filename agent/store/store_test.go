@@ -227,3 +227,21 @@ func TestTidy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestDrop(t *testing.T) {
+	s := open(t)
+	for range 2 {
+		put(t, s, "x", "one")
+		put(t, s, "x", "two")
+		if err := s.Drop("x"); err != nil {
+			t.Fatal(err)
+		}
+		var got thing
+		if err := s.Get("x", &got); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after Drop: %v, want fs.ErrNotExist", err)
+		}
+	}
+	if err := s.Drop("x"); err != nil {
+		t.Errorf("dropping what is gone: %v", err)
+	}
+}
