@@ -62,8 +62,24 @@ type Config struct {
 	// (127.0.0.1:9732), or the path of a unix socket. Empty: nowhere. Whoever reaches an
 	// address may read them; a socket is for root and the group.
 	Metrics string `yaml:"metrics"`
+	// DHCP is how leases are got.
+	DHCP DHCP `yaml:"dhcp"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
+}
+
+// DHCP is how leases are got for NICs on boot_protocol dhcp.
+type DHCP struct {
+	// Servers are the DHCP servers that are listened to, by the address that they call
+	// themselves (option 54). None: all.
+	Servers []netip.Addr `yaml:"servers"`
+	// Trusted lets servers send routes that cover an address of control_plane or are as
+	// good as a default route (option 121, CVE-2024-3661), which are ignored otherwise.
+	Trusted bool `yaml:"trusted"`
+	// ConflictDetection looks whether somebody else has an address before it is used, and
+	// watches afterwards (RFC 5227). It is on unless it is switched off; an address is
+	// then there some seconds sooner.
+	ConflictDetection bool `yaml:"conflict_detection"`
 }
 
 // Where things are unless somebody says otherwise.
@@ -81,7 +97,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		StateDir: DefaultStateDir, Socket: DefaultSocket, Group: DefaultGroup, ReaderGroup: DefaultReaders,
-		TLS: TLS{Cert: DefaultCert, Key: DefaultKey, CA: DefaultCA}, ProbeLimit: engine.DefaultProbeLimit, Drift: DefaultDrift, LogLevel: DefaultLogLevel,
+		TLS: TLS{Cert: DefaultCert, Key: DefaultKey, CA: DefaultCA}, ProbeLimit: engine.DefaultProbeLimit, Drift: DefaultDrift, DHCP: DHCP{ConflictDetection: true}, LogLevel: DefaultLogLevel,
 	}
 }
 

@@ -186,7 +186,9 @@ func (d *deadman) takeOver(ctx context.Context) (next time.Duration, done bool, 
 	if err != nil {
 		return 0, false, err
 	}
+	defer a.leases.Close()
 	a.engine.Guard = nil // nobody guards the guard
+	a.engine.Leaser = onRecord{a.leases}
 	if err := a.engine.Recover(ctx); err != nil {
 		return 0, false, err
 	}

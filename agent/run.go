@@ -55,6 +55,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer a.guard.close()
+	defer a.leases.Close() // when nobody follows them any more; addresses stay
 	return a.run(ctx, socks)
 }
 
@@ -66,6 +67,7 @@ type agent struct {
 	server *server.Server
 	guard  *guard
 	listen []string // addresses of the remote API
+	leases *leases
 	nudges chan struct{}
 	// inventory is the one eye for clients; known has a token when what the engine knows
 	// has changed.
@@ -95,13 +97,13 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
 	meter := inventory.NewMeter()
 	a.metrics = a.newMetrics(meter)
 	a.engine = engine.New(engine.Options{
 		Kernel: counted{crashing(k, st), a.metrics}, Witness: a.metrics, Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
 		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
-		Known: func() { token(a.known) },
+		Leaser: a.leases, Known: func() { token(a.known) },
 		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
 			return kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
 		},
@@ -152,7 +154,7 @@ func missing(caps kernel.Capabilities) []engine.Missing {
 	if caps.Admin && !caps.VLANs {
 		out = append(out, engine.Missing{Feature: engine.FeatureVLAN, Reason: "load the module 8021q"})
 	}
-	for _, feature := range []string{"dhcp", "autoconf", "networks", "routes", "dns"} {
+	for _, feature := range []string{"dhcpv6", "autoconf", "networks", "routes", "dns"} {
 		out = append(out, engine.Missing{Feature: feature, Reason: "this version of the agent keeps it but cannot apply it yet"})
 	}
 	return out

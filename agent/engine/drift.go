@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,6 +48,7 @@ func (e *Engine) observe(ctx context.Context) {
 	}
 	seen := converge.Compare(e.toRunning(), s)
 	e.eye.looked(time.Since(began))
+	e.follow(seen.Intent, s)
 	arrived := e.arrived(seen.Intent.Waiting)
 	if len(arrived) == 0 || e.writable() != nil {
 		e.waiting = seen.Intent.Waiting
@@ -61,21 +63,22 @@ func (e *Engine) observe(ctx context.Context) {
 
 // toRunning is what the host ought to be.
 func (e *Engine) toRunning() converge.Target {
-	return converge.Target{Config: e.running, Memory: e.memory, Lenient: true}
+	return converge.Target{Config: e.running, Memory: e.memory, Lenient: true, Leases: e.lent}
 }
 
-// arrived are the NICs that wait no more.
+// arrived are the NICs that wait no more, and those whose lease has news.
 func (e *Engine) arrived(waiting []plan.Waiting) []string {
-	var out []string
+	out := slices.Sorted(maps.Keys(e.unsettled))
 	for _, w := range e.waiting {
-		if !slices.ContainsFunc(waiting, func(now plan.Waiting) bool { return now.Nic == w.Nic }) {
+		if !e.unsettled[w.Nic] && !slices.ContainsFunc(waiting, func(now plan.Waiting) bool { return now.Nic == w.Nic }) {
 			out = append(out, w.Nic)
 		}
 	}
 	return out
 }
 
-// meet brings the host to its configuration because NICs wait no more. Where drift is
+// meet brings the host to its configuration because NICs wait no more, or their lease
+// has news. Where drift is
 // only reported, it stays as it is on everything that they have nothing to do with. It
 // is false when that cannot be done yet.
 func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift) bool {
@@ -101,6 +104,7 @@ func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift)
 		return false
 	}
 	e.meeting = backoff{}
+	clear(e.unsettled)
 	e.remember(rep)
 	e.notice(converge.Compare(e.toRunning(), rep.After).Drift)
 	if rep.Wrote {

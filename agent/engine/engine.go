@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -59,6 +60,8 @@ type Options struct {
 	Clock func() time.Duration
 	// Guard is told of deadlines; nil is nobody.
 	Guard Guard
+	// Leaser gets leases; nil is nobody, and NICs on dhcp wait.
+	Leaser Leaser
 	// Rehearse is where plans are rehearsed; nil is nowhere.
 	Rehearse Rehearse
 	// Known is told, and must not wait, when readers that keep what they have read should
@@ -112,6 +115,12 @@ type Engine struct {
 	window                     *window
 	lapsed                     string // id of the operation whose window has lapsed
 
+	lending *lending
+	// unsettled are the NICs whose lease has news that are not brought to the host yet.
+	unsettled map[string]bool
+	// carrying is since when bonds have a carrier but nobody who speaks LACP, by index.
+	carrying map[int]time.Duration
+
 	eye              pace
 	acted            uint64 // Kernel.Writes when the last look had ended
 	drift            []Drift
@@ -136,10 +145,14 @@ type View struct {
 	Degraded []string
 	// ReadOnly says why every change is refused; empty when none is.
 	ReadOnly string
+	// Leases are where the DHCP clients stand, by NIC.
+	Leases map[string]netcfg.LeaseStatus
 	// Pending is the change that waits to be confirmed; nil when none does.
 	Pending *Pending
 	// Incomplete is the change that could not be taken back yet; nil when there is none.
 	Incomplete *IncompleteRollback
+
+	lending *lending
 }
 
 // Writable says whether changes are taken. While a change could not be taken back all
@@ -152,7 +165,7 @@ func New(o Options) *Engine {
 		start := time.Now()
 		o.Clock = func() time.Duration { return time.Since(start) }
 	}
-	e := &Engine{Options: o, requests: make(chan func()), onStage: make(chan struct{}, 1), ops: newOperations(), turned: make(chan struct{}, 1),
+	e := &Engine{Options: o, lending: &lending{}, unsettled: map[string]bool{}, carrying: map[int]time.Duration{}, requests: make(chan func()), onStage: make(chan struct{}, 1), ops: newOperations(), turned: make(chan struct{}, 1),
 		loaded: make(chan struct{}), ready: make(chan struct{}), stopped: make(chan struct{})}
 	e.born = time.Now()
 	e.lives(applyLimit)
@@ -200,6 +213,10 @@ func (e *Engine) Run(ctx context.Context) error {
 				e.eye.news()
 			}
 			continue
+		case <-e.leaseNews():
+			if e.heed() {
+				e.observe(ctx)
+			}
 		case <-e.eye.due:
 			e.observe(ctx)
 		case <-pulse.C:
@@ -224,6 +241,7 @@ func (e *Engine) foresee(intent plan.Intent, _ plan.Plan, _ state.Snapshot) erro
 // remember takes over what a successful converge has found and done.
 func (e *Engine) remember(rep converge.Report) {
 	e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
+	e.follow(rep.Intent, rep.After)
 	e.degrade(e.saveRunning())
 }
 
@@ -269,7 +287,7 @@ func (e *Engine) publish() {
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
 		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Pending: e.pending(), Incomplete: e.incomplete(),
-		Drift: e.drift, LeftAlone: e.damping.leftAlone(),
+		Drift: e.drift, LeftAlone: e.damping.leftAlone(), Leases: e.lending.clients, lending: e.lending,
 	}
 	if i := next.Incomplete; i != nil {
 		next.Degraded = append(next.Degraded, i.Error())
@@ -290,7 +308,7 @@ func (e *Engine) publish() {
 func (v *View) tellsTheSame(o *View) bool {
 	a, b := v.Running.HostNics, o.Running.HostNics
 	same := len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) // configurations are never changed, only replaced
-	return same && slices.Equal(v.Waiting, o.Waiting) && slices.Equal(v.Drift, o.Drift)
+	return same && slices.Equal(v.Waiting, o.Waiting) && slices.Equal(v.Drift, o.Drift) && maps.Equal(v.Leases, o.Leases)
 }
 
 // call runs f in the loop and waits for it.

@@ -116,8 +116,9 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	if op.Kind == Rollback {
 		old, memory = append(old, next), e.memory.AsFound()
 	}
+	e.recallLeases(next)
 	probes := e.probing(t, op)
-	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Progress: e.progress(t, "applying")}
+	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Leases: e.lent, Progress: e.progress(t, "applying")}
 	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
 		t.step("planning", "%d operations", p.Len())
 		if err := e.watchPaths(t.request, before, p); err != nil {
@@ -235,6 +236,7 @@ func (e *Engine) concludeWindow(ctx context.Context, t *tracked, op *Operation, 
 func (e *Engine) settle(rep converge.Report, next netcfg.Config) {
 	e.running = next
 	e.memory, e.waiting = rep.Intent.Settled(), rep.Intent.Waiting
+	e.follow(rep.Intent, rep.After)
 	if !netcfg.Equal(e.staged, next) {
 		if err := e.saveStaged(next, e.stagedRevision+1); err != nil {
 			e.degrade(err)
@@ -249,7 +251,7 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 		return cause
 	}
 	t.step("rolling-back", "%v", cause)
-	back, err := e.goBack(ctx, t, converge.Target{Config: journal.Previous, Memory: journal.Memory, Before: &journal.Before})
+	back, err := e.goBack(ctx, t, converge.Target{Config: journal.Previous, Memory: journal.Memory, Before: &journal.Before, Leases: e.lent})
 	if err != nil {
 		op.State, op.Remaining = Incomplete, back.Drift
 		e.window = &window{journal: journal}
@@ -259,6 +261,7 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 	op.State, op.Err, e.serial = RolledBack, cause, journal.Serial
 	e.over(t, op, RolledBack)
 	e.running, e.memory, e.waiting = journal.Previous, back.Intent.Settled(), back.Intent.Waiting
+	e.follow(back.Intent, back.After)
 	e.degrade(errors.Join(e.closeWindow()))
 	t.step("rolling-back", "the host is as it was before")
 	return cause

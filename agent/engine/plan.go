@@ -71,7 +71,7 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector, paths []
 		return PlanResult{}, fmt.Errorf("look at the host: %w", err)
 	}
 	v := e.View()
-	in := plan.Input{Config: next, Snapshot: s, Memory: v.Memory, Known: known(v.Running)}
+	in := plan.Input{Config: next, Snapshot: s, Memory: v.Memory, Known: known(v.Running), Leases: v.lending.at(e.Clock())}
 	if to.Revision != nil || to.Source != StagedConfig {
 		in.Known = known(v.Running, next)
 	}
@@ -91,7 +91,7 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector, paths []
 	p := plan.Build(intent, in.Snapshot)
 	return PlanResult{
 		Plan: p, Waiting: intent.Waiting, Warnings: slices.Concat(warnings, intent.Warnings, p.Warnings), Cuts: plan.Cuts(in.Snapshot, p, e.paths(paths)),
-		target: converge.Target{Config: next, Memory: in.Memory, Known: in.Known}, host: in.Snapshot,
+		target: converge.Target{Config: next, Memory: in.Memory, Known: in.Known, Leases: func() plan.Leases { return v.lending.at(e.Clock()) }}, host: in.Snapshot,
 	}, nil
 }
 

@@ -199,6 +199,7 @@ func (e *Engine) recall() (s start, known bool) {
 	s = decide(f, e.BootID, e.Clock())
 	e.committed, e.committedRevision = f.committed, f.committedRevision
 	e.running, e.memory, e.serial = s.config, s.memory, f.serial()
+	e.recallLeases(s.config, f.committed)
 	e.Log.Info(s.reason, "revision", e.committedRevision, "nics", len(s.config.HostNics))
 	if f.running != nil {
 		e.lapsed = f.running.Lapsed
@@ -266,7 +267,7 @@ func (e *Engine) arrive(ctx context.Context, t *tracked, s start) (rep converge.
 	case s.reverts:
 		e.lapse(s.cut.ID)
 	}
-	target := converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee}
+	target := converge.Target{Config: s.config, Memory: s.memory, Lenient: true, Before: s.before, Begin: e.foresee, Leases: e.lent}
 	if s.journal != nil && !s.resume {
 		if rep, err = e.goBack(ctx, t, target); err != nil {
 			e.window = &window{journal: *s.journal}

@@ -18,7 +18,8 @@ type Sight struct {
 // Sight holds a look that was taken now against what is running, without waiting.
 func (e *Engine) Sight(s state.Snapshot) Sight {
 	out := Sight{View: e.View()}
-	seen := converge.Compare(converge.Target{Config: out.Running, Memory: out.Memory}, s)
+	leases := func() plan.Leases { return out.lending.at(e.Clock()) }
+	seen := converge.Compare(converge.Target{Config: out.Running, Memory: out.Memory, Leases: leases}, s)
 	out.Links, out.Waiting, out.Drift = seen.Links, seen.Intent.Waiting, since(out.Drift, seen.Drift)
 	return out
 }

@@ -116,7 +116,7 @@ func (e *Engine) lacking(c netcfg.Config) netcfg.Problems {
 
 // input is what a strict resolve works from.
 func (e *Engine) input(c netcfg.Config, s snapshot) plan.Input {
-	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: known(e.running)}
+	return plan.Input{Config: c, Snapshot: s, Memory: e.memory, Known: known(e.running), Leases: e.lent()}
 }
 
 // known are the running configuration and one that is rolled back to. What they speak

@@ -44,6 +44,7 @@ func (e *Engine) await(ctx context.Context, t *tracked, target converge.Target, 
 	}
 	until, told := e.Clock()+t.request.Wait, ""
 	for {
+		e.follow(rep.Intent, rep.After)
 		missing := lacking(plan.Unready(rep.Intent, rep.After))
 		if missing == "" {
 			return nil
@@ -62,6 +63,8 @@ func (e *Engine) await(ctx context.Context, t *tracked, target converge.Target, 
 		case <-e.ending:
 			return errStopped
 		case <-e.Nudges:
+		case <-e.leaseNews():
+			e.heed()
 		case <-time.After(waitPace):
 		}
 		next, err := converge.Run(ctx, e.Kernel, target)

@@ -131,7 +131,7 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	}
 	t.step("rolling-back", "the change of operation %s", w.journal.ID)
 	e.Log.Warn("going back from a change", "operation", w.journal.ID, "asked_by", t.request.Author)
-	rep, err := e.goBack(ctx, t, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory).AsFound(), Before: &w.journal.Before})
+	rep, err := e.goBack(ctx, t, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory).AsFound(), Before: &w.journal.Before, Leases: e.lent})
 	op.Writes += e.Kernel.Writes() - writes
 	op.Err, op.Remaining = err, nil
 	if err != nil {
