@@ -26,7 +26,7 @@ func (b *builder) addressing(n *Nic, l *state.Link, name string, wish *netcfg.Ho
 	}
 	var on []netip.Prefix
 	for _, a := range b.addresses[l.Index] {
-		n.Addresses = append(n.Addresses, Address{Prefix: a.Prefix.String(), Owner: b.ownerOf(name, a), State: stateOf(a)})
+		n.Addresses = append(n.Addresses, Address{Prefix: a.Prefix.String(), Owner: b.ownerOf(name, a), State: stateOf(a), Protocol: b.protocolOf(name, a)})
 		on = append(on, a.Prefix)
 	}
 	for _, text := range wish.AdditionalIPs {
@@ -83,7 +83,7 @@ func (b *builder) ownerOf(name string, a state.Address) string {
 	switch {
 	case slices.Contains(b.Memory.Owned.Addresses[name], a.Prefix):
 		return OwnerAgent
-	case a.LinkLocal(), a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
+	case a.LinkLocal(), a.Prefix.Addr().Is6() && a.Flags&(flagTemporary|flagManage) != 0, a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
 		return OwnerKernel
 	}
 	return OwnerForeign

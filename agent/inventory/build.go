@@ -184,6 +184,9 @@ func (b *builder) nic(l *state.Link) Nic {
 		n.Host, n.Network = wish.Host, wish.Network
 		n.BootProtocol, n.IPv6Boot = boot(wish.IPv4Boot(), wish.BootProtocol), boot(wish.IPv6Boot(), wish.IPv6BootProtocol)
 	}
+	if c, runs := b.Leases[name]; runs && managed {
+		n.Lease = leaseOf(c)
+	}
 	b.link(&n, l)
 	b.addressing(&n, l, name, wish)
 	switch l.Kind {

@@ -158,9 +158,9 @@ func TestAddresses(t *testing.T) {
 	nics := inventory.Build(s, k)
 	e0, e1 := find(t, nics, "e0"), find(t, nics, "e1")
 	want := []inventory.Address{
-		{"203.0.113.5/24", "foreign", ""}, {"192.0.2.9/24", "hostnic", ""}, {"198.51.100.1/24", "hostnic", "secondary"},
-		{"2001:db8::7/64", "foreign", "tentative"}, {"2001:db8::8/64", "foreign", "dad-failed"},
-		{"2001:db8::6/64", "foreign", "deprecated"}, {"fe80::1/64", "kernel", ""},
+		{"203.0.113.5/24", "foreign", "", ""}, {"192.0.2.9/24", "hostnic", "", "static"}, {"198.51.100.1/24", "hostnic", "secondary", "static"},
+		{"2001:db8::7/64", "foreign", "tentative", ""}, {"2001:db8::8/64", "foreign", "dad-failed", ""},
+		{"2001:db8::6/64", "foreign", "deprecated", ""}, {"fe80::1/64", "kernel", "", ""},
 	}
 	if diff := cmp.Diff(want, e0.Addresses); diff != "" {
 		t.Errorf("addresses (-want +got):\n%s", diff)

@@ -28,6 +28,8 @@ type Knowledge struct {
 	Waiting []plan.Waiting
 	// Memory is what the agent has put there.
 	Memory plan.Memory
+	// Leases are where the DHCP clients stand, by NIC.
+	Leases map[string]netcfg.LeaseStatus
 	// ID gives the stable id of a link.
 	ID func(*state.Link) string
 }
@@ -84,6 +86,8 @@ type Nic struct {
 	// Slave is what the bond above says of the link; nil of what is no slave.
 	Slave     *Slave
 	Addresses []Address
+	// Lease is nil on a NIC without a DHCP client.
+	Lease *Lease
 
 	Drift []plan.Drift
 	// Waiting is why the NIC is not yet what it should be.
@@ -118,6 +122,8 @@ type Address struct {
 	Owner string
 	// State is tentative, dad-failed, deprecated or secondary, or empty.
 	State string
+	// Protocol is static, dhcp or autoconf, or empty.
+	Protocol string
 }
 
 func (n *Nic) absent(field, reason string) {

@@ -27,6 +27,8 @@ var needed = map[string]Role{
 	hostnicv1.HostNicService_GetHostNic_FullMethodName:    Reader,
 	hostnicv1.HostNicService_WatchHostNics_FullMethodName: Reader,
 	hostnicv1.HostNicService_GetStatistics_FullMethodName: Reader,
+	hostnicv1.HostNicService_RenewLease_FullMethodName:    Operator,
+	hostnicv1.HostNicService_ReleaseLease_FullMethodName:  Operator,
 
 	hostnicv1.NetConfigService_GetConfig_FullMethodName:      Reader,
 	hostnicv1.NetConfigService_Stage_FullMethodName:          Operator,

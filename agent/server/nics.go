@@ -45,7 +45,7 @@ func (n *nicService) ListHostNics(ctx context.Context, req *hostnicv1.ListHostNi
 	}
 	resp := &hostnicv1.ListHostNicsResponse{}
 	for i := range nics {
-		resp.HostNics = append(resp.HostNics, nicToProto(&nics[i]))
+		resp.HostNics = append(resp.HostNics, nicToProto(&nics[i], n.server.booted()))
 	}
 	resp.Document, err = n.render(nics, nil, req.GetRender())
 	return resp, err
@@ -62,11 +62,15 @@ func (n *nicService) GetHostNic(ctx context.Context, req *hostnicv1.GetHostNicRe
 	}
 	one := inventory.Find(nics, req.GetNic())
 	if one == nil {
-		return nil, &engine.Error{Kind: engine.NotFound, Rule: "nic-unknown",
-			Message: fmt.Sprintf("there is no NIC %s on this host; agentctl nics lists those that are there", printable(req.GetNic()))}
+		return nil, noSuchNic(req.GetNic())
 	}
 	document, err := n.render(nics, one, req.GetRender())
-	return &hostnicv1.GetHostNicResponse{HostNic: nicToProto(one), Document: document}, err
+	return &hostnicv1.GetHostNicResponse{HostNic: nicToProto(one, n.server.booted()), Document: document}, err
+}
+
+func noSuchNic(ref string) error {
+	return &engine.Error{Kind: engine.NotFound, Rule: "nic-unknown",
+		Message: fmt.Sprintf("there is no NIC %s on this host; agentctl nics lists those that are there", printable(ref))}
 }
 
 // render writes all NICs, or one of them, as text.
@@ -90,6 +94,6 @@ func (n *nicService) render(nics []inventory.Nic, one *inventory.Nic, f hostnicv
 func Known(e *engine.Engine, s state.Snapshot) inventory.Knowledge {
 	sight := e.Sight(s)
 	return inventory.Knowledge{
-		Config: sight.Running, Links: sight.Links, Drift: sight.Differences(), Waiting: sight.Waiting, Memory: sight.Memory, ID: e.NicID,
+		Config: sight.Running, Links: sight.Links, Drift: sight.Differences(), Waiting: sight.Waiting, Memory: sight.Memory, Leases: sight.Leases, ID: e.NicID,
 	}
 }

@@ -1,13 +1,16 @@
 package server
 
 import (
+	"time"
+
 	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
-func nicToProto(n *inventory.Nic) *hostnicv1.HostNic {
+// nicToProto tells times by a wall clock that says when the machine was booted.
+func nicToProto(n *inventory.Nic, booted time.Time) *hostnicv1.HostNic {
 	out := wishToProto(&netcfg.HostNic{
 		Name: n.Name, ID: n.ID, Host: n.Host, Network: n.Network,
 		IP: n.IP, IPv6: n.IPv6, AdditionalIPs: n.AdditionalIPs, BootProtocol: n.BootProtocol, IPv6BootProtocol: n.IPv6Boot,
@@ -30,8 +33,9 @@ func nicToProto(n *inventory.Nic) *hostnicv1.HostNic {
 	out.Master, out.ActiveSlave = n.Master, n.ActiveSlave
 	out.AdAggregatorId, out.AdPartnerMac = int32Of(n.Aggregator), n.PartnerMAC
 	for _, a := range n.Addresses {
-		out.Addresses = append(out.Addresses, &hostnicv1.Address{Address: a.Prefix, Owner: a.Owner, State: a.State})
+		out.Addresses = append(out.Addresses, &hostnicv1.Address{Address: a.Prefix, Owner: a.Owner, State: a.State, Protocol: a.Protocol})
 	}
+	out.Lease = leaseToProto(n.Lease, booted)
 	out.Drift = driftToProto(n.Drift)
 	out.Waiting, out.Owner = n.Waiting, n.Owner
 	out.BusPath, out.Driver, out.AbsentReasons = n.BusPath, n.Driver, n.Absent

@@ -127,7 +127,7 @@ func TestNicToProtoLosesNothing(t *testing.T) {
 	for _, o := range n.Bonding.Options {
 		lost[o.Type] = true
 	}
-	got := nicToProto(&n)
+	got := nicToProto(&n, time.Unix(1, 0))
 	text := jsonOf(t, got)
 	for _, want := range f.texts {
 		if !lost[want] && !strings.Contains(text, want) {

@@ -33,7 +33,7 @@ func (n *nicService) WatchHostNics(req *hostnicv1.WatchHostNicsRequest, stream h
 		return watchError(err)
 	}
 	defer w.Close()
-	f := follower{send: stream.Send, wanted: filter(req)}
+	f := follower{booted: n.server.booted, send: stream.Send, wanted: filter(req)}
 	if since != nil {
 		f.at = *since
 	}
@@ -53,6 +53,8 @@ func (n *nicService) WatchHostNics(req *hostnicv1.WatchHostNicsRequest, stream h
 
 // follower sends what a watch tells.
 type follower struct {
+	// booted is when the machine was, by the wall clock of now.
+	booted func() time.Time
 	send   func(*hostnicv1.WatchHostNicsResponse) error
 	wanted func(*inventory.Nic) bool
 	at     inventory.Since
@@ -107,7 +109,7 @@ func (f *follower) anew(v *inventory.Version) error {
 		if !f.wanted(n) {
 			continue
 		}
-		if err := f.send(&hostnicv1.WatchHostNicsResponse{Event: hostnicv1.WatchEvent_WATCH_EVENT_PRESENT, New: nicToProto(n)}); err != nil {
+		if err := f.send(&hostnicv1.WatchHostNicsResponse{Event: hostnicv1.WatchEvent_WATCH_EVENT_PRESENT, New: nicToProto(n, f.booted())}); err != nil {
 			return err
 		}
 	}
@@ -117,11 +119,12 @@ func (f *follower) anew(v *inventory.Version) error {
 
 func (f *follower) tell(event hostnicv1.WatchEvent, before, after *inventory.Nic) error {
 	m := &hostnicv1.WatchHostNicsResponse{Event: event, Resume: fmt.Sprintf("%s-%d", f.at.Epoch, f.at.Revision)}
+	booted := f.booted()
 	if before != nil {
-		m.Old = nicToProto(before)
+		m.Old = nicToProto(before, booted)
 	}
 	if after != nil {
-		m.New = nicToProto(after)
+		m.New = nicToProto(after, booted)
 	}
 	return f.send(m)
 }

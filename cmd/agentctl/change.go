@@ -27,7 +27,7 @@ type changeOptions struct {
 
 func (o *changeOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.force, "force", false, "go on although the change interrupts your own connection, or leaves the control plane no way to the host")
-	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for carriers, LACP and address checks, and take the change back if they do not come (30s)")
+	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for leases, carriers, LACP and address checks, and take the change back if they do not come (30s)")
 	cmd.Flags().BoolVar(&o.noRehearse, "no-rehearse", false, "do not play the plan on stand-ins first")
 	probeFlag(cmd, &o.probes)
 }

@@ -37,8 +37,9 @@ but not there yet.
 
 STATE says up or down, why, and whether the interface waits for something or
 differs from what the agent has applied (drift): agentctl show NIC tells more. ON
-is the bond or bridge above, or the base interface below a VLAN. A dash is not
-known.`
+is the bond or bridge above, or the base interface below a VLAN. ADDRESSES has dhcp
+behind one that was leased, autoconf behind one from a router advertisement, and what
+the DHCP client does while there is no lease. A dash is not known.`
 
 func runNics(ctx context.Context, o nicsOptions, out io.Writer) error {
 	c, err := o.connect()
@@ -107,9 +108,15 @@ func rowOf(s screen, n *hostnicv1.HostNic) nicRow {
 	}
 	for _, a := range n.GetAddresses() {
 		// Every link has one of the kernel's; show lists them.
-		if a.GetOwner() != "kernel" {
+		switch protocol := a.GetProtocol(); {
+		case protocol == "dhcp", protocol == "autoconf":
+			r.addresses = append(r.addresses, a.GetAddress()+" "+protocol)
+		case a.GetOwner() != "kernel":
 			r.addresses = append(r.addresses, a.GetAddress())
 		}
+	}
+	if l := n.GetLease(); l != nil && l.GetAddress() == "" {
+		r.addresses = append(r.addresses, "dhcp: "+leaseWords(l))
 	}
 	return r
 }

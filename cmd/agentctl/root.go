@@ -69,7 +69,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newCapabilitiesCommand(g),
 		newStageCommand(g), newSetCommand(g), newDeleteCommand(g), newDiscardCommand(g), newDiffCommand(g),
 		newCheckCommand(g),
-		newApplyCommand(g), newCommitCommand(g), newRollbackCommand(g),
+		newApplyCommand(g), newCommitCommand(g), newRollbackCommand(g), newRenewCommand(g), newReleaseCommand(g),
 		newVersionCommand(g), newCompletionCommand(),
 	)
 	return root

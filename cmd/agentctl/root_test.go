@@ -43,7 +43,7 @@ func TestEveryCommandTellsItsExitCodes(t *testing.T) {
 // A command that does not ask the agent within its flags' reach would hang scripts.
 func TestEveryCommandIsUnreachableWithoutAgent(t *testing.T) {
 	arguments := map[string][]string{
-		"show": {"eth0"}, "set": {"eth0", "mtu=1"}, "delete": {"bond0"}, "stage": {"-f", "-"},
+		"show": {"eth0"}, "set": {"eth0", "mtu=1"}, "delete": {"bond0"}, "renew": {"eth0"}, "release": {"eth0"}, "stage": {"-f", "-"},
 	}
 	root := newRootCommand(&globals{getenv: func(string) string { return "" }})
 	for _, cmd := range root.Commands() {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -86,11 +87,12 @@ func printNic(s screen, n *hostnicv1.HostNic) {
 	f.link(n)
 	f.configuration(n)
 	f.bond(n)
+	f.lease(n.GetLease(), time.Now())
 	f.section("addresses")
 	for _, a := range n.GetAddresses() {
 		address := a.GetAddress()
-		if a.GetState() != "" {
-			address += " (" + a.GetState() + ")"
+		if notes := noted(a); notes != "" {
+			address += " (" + notes + ")"
 		}
 		f.add(cmp.Or(a.GetOwner(), "unknown"), address)
 	}

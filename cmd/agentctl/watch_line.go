@@ -67,6 +67,8 @@ func fieldWords(n *hostnicv1.HostNic, f protoreflect.FieldDescriptor) string {
 		return n.GetStatus().GetState()
 	case f.Name() == "mac":
 		return n.GetMac().GetAddress()
+	case f.Name() == "lease":
+		return leaseWords(n.GetLease())
 	case f.Name() == "addresses":
 		var all []string
 		for _, a := range n.GetAddresses() {

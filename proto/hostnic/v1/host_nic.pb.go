@@ -844,6 +844,190 @@ func (x *Statistics) GetLastReset() *timestamppb.Timestamp {
 	return nil
 }
 
+// Asks for a lease to be renewed.
+type RenewLeaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name of the interface. Required.
+	Nic           string `protobuf:"bytes,1,opt,name=nic,proto3" json:"nic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewLeaseRequest) Reset() {
+	*x = RenewLeaseRequest{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewLeaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewLeaseRequest) ProtoMessage() {}
+
+func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
+func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RenewLeaseRequest) GetNic() string {
+	if x != nil {
+		return x.Nic
+	}
+	return ""
+}
+
+// The renewal is under way.
+type RenewLeaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the client stood when it had been told.
+	Lease         *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewLeaseResponse) Reset() {
+	*x = RenewLeaseResponse{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewLeaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewLeaseResponse) ProtoMessage() {}
+
+func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
+func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RenewLeaseResponse) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+// Asks for a lease to be given back.
+type ReleaseLeaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name of the interface. Required.
+	Nic           string `protobuf:"bytes,1,opt,name=nic,proto3" json:"nic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseLeaseRequest) Reset() {
+	*x = ReleaseLeaseRequest{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseLeaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseLeaseRequest) ProtoMessage() {}
+
+func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseLeaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseLeaseRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReleaseLeaseRequest) GetNic() string {
+	if x != nil {
+		return x.Nic
+	}
+	return ""
+}
+
+// The lease is given back, as far as one can know: servers do not answer to that.
+type ReleaseLeaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the client stood when it had been told.
+	Lease         *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseLeaseResponse) Reset() {
+	*x = ReleaseLeaseResponse{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseLeaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseLeaseResponse) ProtoMessage() {}
+
+func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseLeaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseLeaseResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReleaseLeaseResponse) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
 // HostNic is one network interface: a NIC, a bond, a VLAN, or another link that
 // the host has. Fields 1 to 19 can be configured; what follows is reported. A
 // field that the agent does not know is absent and absent_reasons says why; no
@@ -947,13 +1131,15 @@ type HostNic struct {
 	AdPorts *int32 `protobuf:"varint,53,opt,name=ad_ports,json=adPorts,proto3,oneof" json:"ad_ports,omitempty"`
 	// Per field that is not known: why. The key is the name of the field.
 	AbsentReasons map[string]string `protobuf:"bytes,39,rep,name=absent_reasons,json=absentReasons,proto3" json:"absent_reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The DHCPv4 client of an interface on dhcp, and what it has got.
+	Lease         *Lease `protobuf:"bytes,60,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HostNic) Reset() {
 	*x = HostNic{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1151,7 @@ func (x *HostNic) String() string {
 func (*HostNic) ProtoMessage() {}
 
 func (x *HostNic) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[9]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1164,7 @@ func (x *HostNic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostNic.ProtoReflect.Descriptor instead.
 func (*HostNic) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{9}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HostNic) GetName() string {
@@ -1289,6 +1475,226 @@ func (x *HostNic) GetAbsentReasons() map[string]string {
 	return nil
 }
 
+func (x *HostNic) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+// Lease is where the DHCPv4 client of an interface stands, and what it was lent.
+type Lease struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// bound, renewing or rebinding with a lease; without one waiting (for the link), init,
+	// selecting, requesting, probing, init-reboot or stopped (given back), as RFC 2131
+	// §4.4 has them; rebooting with one or without; ipv6-only (RFC 8925).
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// The address with its prefix length; absent while there is none.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// The server that has lent it, or that is being asked; absent while all are.
+	Server string `protobuf:"bytes,3,opt,name=server,proto3" json:"server,omitempty"`
+	// The gateways that it names. The first is used for the default route.
+	Gateways []string `protobuf:"bytes,4,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// Further routes (RFC 3442): 10.9.0.0/16 via 192.0.2.9, or without via on the link.
+	Routes []string `protobuf:"bytes,5,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Addresses of DNS servers. Reported only.
+	Dns []string `protobuf:"bytes,6,rep,name=dns,proto3" json:"dns,omitempty"`
+	// Addresses of NTP servers. Reported only.
+	Ntp []string `protobuf:"bytes,7,rep,name=ntp,proto3" json:"ntp,omitempty"`
+	// The domain of the host, the domains to search in, and the name that the server has
+	// for the host; reported only.
+	Domain string `protobuf:"bytes,8,opt,name=domain,proto3" json:"domain,omitempty"`
+	// See domain.
+	Search []string `protobuf:"bytes,9,rep,name=search,proto3" json:"search,omitempty"`
+	// See domain.
+	HostName string `protobuf:"bytes,10,opt,name=host_name,json=hostName,proto3" json:"host_name,omitempty"`
+	// The MTU that the server asks for, in bytes. It holds where the document gives none,
+	// no VLAN stands on the interface, and down to 1280.
+	Mtu *int32 `protobuf:"varint,11,opt,name=mtu,proto3,oneof" json:"mtu,omitempty"`
+	// When the lease was asked for. Times are measured since boot and told by the wall
+	// clock of now.
+	Obtained *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=obtained,proto3" json:"obtained,omitempty"`
+	// When the client asks its server for more time; absent for a lease without an end.
+	RenewAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=renew_at,json=renewAt,proto3" json:"renew_at,omitempty"`
+	// When it asks any server.
+	RebindAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=rebind_at,json=rebindAt,proto3" json:"rebind_at,omitempty"`
+	// When the address goes unless the lease is renewed; absent for one without an end.
+	Expires *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=expires,proto3" json:"expires,omitempty"`
+	// When the client does something by itself next; absent while it waits for something.
+	NextTry *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=next_try,json=nextTry,proto3" json:"next_try,omitempty"`
+	// How many messages were sent in this state.
+	Tries int32 `protobuf:"varint,17,opt,name=tries,proto3" json:"tries,omitempty"`
+	// Why a server was refused last, or has refused.
+	Refusal string `protobuf:"bytes,18,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// What keeps the client from its work, in the words of the kernel or the disk.
+	Trouble       string `protobuf:"bytes,19,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease) Reset() {
+	*x = Lease{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease) ProtoMessage() {}
+
+func (x *Lease) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
+func (*Lease) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Lease) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Lease) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Lease) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Lease) GetGateways() []string {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
+func (x *Lease) GetRoutes() []string {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *Lease) GetDns() []string {
+	if x != nil {
+		return x.Dns
+	}
+	return nil
+}
+
+func (x *Lease) GetNtp() []string {
+	if x != nil {
+		return x.Ntp
+	}
+	return nil
+}
+
+func (x *Lease) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *Lease) GetSearch() []string {
+	if x != nil {
+		return x.Search
+	}
+	return nil
+}
+
+func (x *Lease) GetHostName() string {
+	if x != nil {
+		return x.HostName
+	}
+	return ""
+}
+
+func (x *Lease) GetMtu() int32 {
+	if x != nil && x.Mtu != nil {
+		return *x.Mtu
+	}
+	return 0
+}
+
+func (x *Lease) GetObtained() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Obtained
+	}
+	return nil
+}
+
+func (x *Lease) GetRenewAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RenewAt
+	}
+	return nil
+}
+
+func (x *Lease) GetRebindAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RebindAt
+	}
+	return nil
+}
+
+func (x *Lease) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *Lease) GetNextTry() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTry
+	}
+	return nil
+}
+
+func (x *Lease) GetTries() int32 {
+	if x != nil {
+		return x.Tries
+	}
+	return 0
+}
+
+func (x *Lease) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *Lease) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
 // Reference names another object by id, by name or by both.
 type Reference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1302,7 +1708,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1720,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[10]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1733,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{10}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Reference) GetId() string {
@@ -1355,7 +1761,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1773,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[11]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1786,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{11}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Mac) GetAddress() string {
@@ -1405,7 +1811,7 @@ type Ip struct {
 
 func (x *Ip) Reset() {
 	*x = Ip{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1823,7 @@ func (x *Ip) String() string {
 func (*Ip) ProtoMessage() {}
 
 func (x *Ip) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[12]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1836,7 @@ func (x *Ip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ip.ProtoReflect.Descriptor instead.
 func (*Ip) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{12}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Ip) GetAddress() string {
@@ -1469,7 +1875,7 @@ type Ipv6 struct {
 
 func (x *Ipv6) Reset() {
 	*x = Ipv6{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1887,7 @@ func (x *Ipv6) String() string {
 func (*Ipv6) ProtoMessage() {}
 
 func (x *Ipv6) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1900,7 @@ func (x *Ipv6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipv6.ProtoReflect.Descriptor instead.
 func (*Ipv6) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Ipv6) GetAddress() string {
@@ -1529,7 +1935,7 @@ type Vlan struct {
 
 func (x *Vlan) Reset() {
 	*x = Vlan{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1947,7 @@ func (x *Vlan) String() string {
 func (*Vlan) ProtoMessage() {}
 
 func (x *Vlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1960,7 @@ func (x *Vlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vlan.ProtoReflect.Descriptor instead.
 func (*Vlan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Vlan) GetId() int32 {
@@ -1580,7 +1986,7 @@ type Bonding struct {
 
 func (x *Bonding) Reset() {
 	*x = Bonding{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1998,7 @@ func (x *Bonding) String() string {
 func (*Bonding) ProtoMessage() {}
 
 func (x *Bonding) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +2011,7 @@ func (x *Bonding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bonding.ProtoReflect.Descriptor instead.
 func (*Bonding) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Bonding) GetOptions() map[string]string {
@@ -1633,7 +2039,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +2051,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +2064,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Status) GetState() string {
@@ -1676,14 +2082,17 @@ type Address struct {
 	// hostnic for the agent's, kernel for those that the kernel made, else foreign.
 	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
 	// tentative, dad-failed, deprecated or secondary; absent for none of these.
-	State         string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// Where it comes from: static, dhcp, or autoconf (from router advertisements, by the
+	// kernel); absent where that is not known.
+	Protocol      string `protobuf:"bytes,60,opt,name=protocol,proto3" json:"protocol,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +2104,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +2117,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{17}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Address) GetAddress() string {
@@ -1728,6 +2137,13 @@ func (x *Address) GetOwner() string {
 func (x *Address) GetState() string {
 	if x != nil {
 		return x.State
+	}
+	return ""
+}
+
+func (x *Address) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
 	}
 	return ""
 }
@@ -1752,7 +2168,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +2180,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +2193,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{18}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Drift) GetField() string {
@@ -1879,7 +2295,15 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x14_data_current_rx_bpsB\x16\n" +
 	"\x14_data_current_tx_bpsB\x15\n" +
 	"\x13_packets_current_rxB\x15\n" +
-	"\x13_packets_current_tx\"\x80\x0e\n" +
+	"\x13_packets_current_tx\"%\n" +
+	"\x11RenewLeaseRequest\x12\x10\n" +
+	"\x03nic\x18\x01 \x01(\tR\x03nic\"=\n" +
+	"\x12RenewLeaseResponse\x12'\n" +
+	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\"'\n" +
+	"\x13ReleaseLeaseRequest\x12\x10\n" +
+	"\x03nic\x18\x01 \x01(\tR\x03nic\"?\n" +
+	"\x14ReleaseLeaseResponse\x12'\n" +
+	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\"\xa9\x0e\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -1930,7 +2354,8 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x10lacp_actor_state\x183 \x03(\tR\x0elacpActorState\x12,\n" +
 	"\x12lacp_partner_state\x184 \x03(\tR\x10lacpPartnerState\x12\x1e\n" +
 	"\bad_ports\x185 \x01(\x05H\tR\aadPorts\x88\x01\x01\x12M\n" +
-	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x1a@\n" +
+	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x12'\n" +
+	"\x05lease\x18< \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x1a@\n" +
 	"\x12AbsentReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
@@ -1944,7 +2369,29 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x0e_carrier_downsB\x12\n" +
 	"\x10_autonegotiationB\x10\n" +
 	"\x0e_link_failuresB\v\n" +
-	"\t_ad_ports\"/\n" +
+	"\t_ad_ports\"\xf2\x04\n" +
+	"\x05Lease\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06server\x18\x03 \x01(\tR\x06server\x12\x1a\n" +
+	"\bgateways\x18\x04 \x03(\tR\bgateways\x12\x16\n" +
+	"\x06routes\x18\x05 \x03(\tR\x06routes\x12\x10\n" +
+	"\x03dns\x18\x06 \x03(\tR\x03dns\x12\x10\n" +
+	"\x03ntp\x18\a \x03(\tR\x03ntp\x12\x16\n" +
+	"\x06domain\x18\b \x01(\tR\x06domain\x12\x16\n" +
+	"\x06search\x18\t \x03(\tR\x06search\x12\x1b\n" +
+	"\thost_name\x18\n" +
+	" \x01(\tR\bhostName\x12\x15\n" +
+	"\x03mtu\x18\v \x01(\x05H\x00R\x03mtu\x88\x01\x01\x126\n" +
+	"\bobtained\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bobtained\x125\n" +
+	"\brenew_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\arenewAt\x127\n" +
+	"\trebind_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\brebindAt\x124\n" +
+	"\aexpires\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x125\n" +
+	"\bnext_try\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\anextTry\x12\x14\n" +
+	"\x05tries\x18\x11 \x01(\x05R\x05tries\x12\x18\n" +
+	"\arefusal\x18\x12 \x01(\tR\arefusal\x12\x18\n" +
+	"\atrouble\x18\x13 \x01(\tR\atroubleB\x06\n" +
+	"\x04_mtu\"/\n" +
 	"\tReference\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x1f\n" +
@@ -1969,11 +2416,12 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1e\n" +
 	"\x06Status\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\tR\x05state\"O\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"k\n" +
 	"\aAddress\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x14\n" +
-	"\x05state\x18\x03 \x01(\tR\x05state\"\x93\x01\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1a\n" +
+	"\bprotocol\x18< \x01(\tR\bprotocol\"\x93\x01\n" +
 	"\x05Drift\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\tR\x06wanted\x12\x16\n" +
@@ -1993,13 +2441,16 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x12WATCH_EVENT_SYNCED\x10\x02\x12\x17\n" +
 	"\x13WATCH_EVENT_CHANGED\x10\x03\x12\x18\n" +
 	"\x14WATCH_EVENT_BOOKMARK\x10\x04\x12\x16\n" +
-	"\x12WATCH_EVENT_RESYNC\x10\x052\xde\x02\n" +
+	"\x12WATCH_EVENT_RESYNC\x10\x052\xfe\x03\n" +
 	"\x0eHostNicService\x12Q\n" +
 	"\fListHostNics\x12\x1f.hostnic.v1.ListHostNicsRequest\x1a .hostnic.v1.ListHostNicsResponse\x12K\n" +
 	"\n" +
 	"GetHostNic\x12\x1d.hostnic.v1.GetHostNicRequest\x1a\x1e.hostnic.v1.GetHostNicResponse\x12V\n" +
 	"\rWatchHostNics\x12 .hostnic.v1.WatchHostNicsRequest\x1a!.hostnic.v1.WatchHostNicsResponse0\x01\x12T\n" +
-	"\rGetStatistics\x12 .hostnic.v1.GetStatisticsRequest\x1a!.hostnic.v1.GetStatisticsResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
+	"\rGetStatistics\x12 .hostnic.v1.GetStatisticsRequest\x1a!.hostnic.v1.GetStatisticsResponse\x12K\n" +
+	"\n" +
+	"RenewLease\x12\x1d.hostnic.v1.RenewLeaseRequest\x1a\x1e.hostnic.v1.RenewLeaseResponse\x12Q\n" +
+	"\fReleaseLease\x12\x1f.hostnic.v1.ReleaseLeaseRequest\x1a .hostnic.v1.ReleaseLeaseResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
 
 var (
 	file_hostnic_v1_host_nic_proto_rawDescOnce sync.Once
@@ -2014,7 +2465,7 @@ func file_hostnic_v1_host_nic_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(DocumentFormat)(0),           // 0: hostnic.v1.DocumentFormat
 	(WatchEvent)(0),               // 1: hostnic.v1.WatchEvent
@@ -2027,60 +2478,77 @@ var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(*GetStatisticsRequest)(nil),  // 8: hostnic.v1.GetStatisticsRequest
 	(*GetStatisticsResponse)(nil), // 9: hostnic.v1.GetStatisticsResponse
 	(*Statistics)(nil),            // 10: hostnic.v1.Statistics
-	(*HostNic)(nil),               // 11: hostnic.v1.HostNic
-	(*Reference)(nil),             // 12: hostnic.v1.Reference
-	(*Mac)(nil),                   // 13: hostnic.v1.Mac
-	(*Ip)(nil),                    // 14: hostnic.v1.Ip
-	(*Ipv6)(nil),                  // 15: hostnic.v1.Ipv6
-	(*Vlan)(nil),                  // 16: hostnic.v1.Vlan
-	(*Bonding)(nil),               // 17: hostnic.v1.Bonding
-	(*Status)(nil),                // 18: hostnic.v1.Status
-	(*Address)(nil),               // 19: hostnic.v1.Address
-	(*Drift)(nil),                 // 20: hostnic.v1.Drift
-	nil,                           // 21: hostnic.v1.HostNic.AbsentReasonsEntry
-	nil,                           // 22: hostnic.v1.Bonding.OptionsEntry
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*RenewLeaseRequest)(nil),     // 11: hostnic.v1.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),    // 12: hostnic.v1.RenewLeaseResponse
+	(*ReleaseLeaseRequest)(nil),   // 13: hostnic.v1.ReleaseLeaseRequest
+	(*ReleaseLeaseResponse)(nil),  // 14: hostnic.v1.ReleaseLeaseResponse
+	(*HostNic)(nil),               // 15: hostnic.v1.HostNic
+	(*Lease)(nil),                 // 16: hostnic.v1.Lease
+	(*Reference)(nil),             // 17: hostnic.v1.Reference
+	(*Mac)(nil),                   // 18: hostnic.v1.Mac
+	(*Ip)(nil),                    // 19: hostnic.v1.Ip
+	(*Ipv6)(nil),                  // 20: hostnic.v1.Ipv6
+	(*Vlan)(nil),                  // 21: hostnic.v1.Vlan
+	(*Bonding)(nil),               // 22: hostnic.v1.Bonding
+	(*Status)(nil),                // 23: hostnic.v1.Status
+	(*Address)(nil),               // 24: hostnic.v1.Address
+	(*Drift)(nil),                 // 25: hostnic.v1.Drift
+	nil,                           // 26: hostnic.v1.HostNic.AbsentReasonsEntry
+	nil,                           // 27: hostnic.v1.Bonding.OptionsEntry
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
 }
 var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ListHostNicsRequest.render:type_name -> hostnic.v1.DocumentFormat
-	11, // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
+	15, // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
 	0,  // 2: hostnic.v1.GetHostNicRequest.render:type_name -> hostnic.v1.DocumentFormat
-	11, // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
+	15, // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
 	1,  // 4: hostnic.v1.WatchHostNicsResponse.event:type_name -> hostnic.v1.WatchEvent
-	11, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
-	11, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
-	23, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
+	15, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
+	15, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
+	28, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
 	10, // 8: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
-	24, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
-	23, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
-	24, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
-	12, // 12: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
-	12, // 13: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
-	13, // 14: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
-	14, // 15: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
-	15, // 16: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
-	16, // 17: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
-	17, // 18: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
-	18, // 19: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
-	19, // 20: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
-	20, // 21: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
-	21, // 22: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
-	22, // 23: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	24, // 24: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
-	2,  // 25: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	4,  // 26: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	6,  // 27: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
-	8,  // 28: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
-	3,  // 29: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	5,  // 30: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	7,  // 31: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
-	9,  // 32: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
-	29, // [29:33] is the sub-list for method output_type
-	25, // [25:29] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	29, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
+	28, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
+	29, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
+	16, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	16, // 13: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	17, // 14: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
+	17, // 15: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
+	18, // 16: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
+	19, // 17: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
+	20, // 18: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
+	21, // 19: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
+	22, // 20: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
+	23, // 21: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
+	24, // 22: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
+	25, // 23: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
+	26, // 24: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
+	16, // 25: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
+	29, // 26: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
+	29, // 27: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
+	29, // 28: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
+	29, // 29: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
+	29, // 30: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
+	27, // 31: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	29, // 32: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
+	2,  // 33: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	4,  // 34: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	6,  // 35: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
+	8,  // 36: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	11, // 37: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
+	13, // 38: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
+	3,  // 39: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	5,  // 40: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	7,  // 41: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
+	9,  // 42: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	12, // 43: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
+	14, // 44: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
+	39, // [39:45] is the sub-list for method output_type
+	33, // [33:39] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
@@ -2089,16 +2557,17 @@ func file_hostnic_v1_host_nic_proto_init() {
 		return
 	}
 	file_hostnic_v1_host_nic_proto_msgTypes[8].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[9].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[13].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[14].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[18].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_host_nic_proto_rawDesc), len(file_hostnic_v1_host_nic_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

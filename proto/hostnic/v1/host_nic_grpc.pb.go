@@ -25,6 +25,8 @@ const (
 	HostNicService_GetHostNic_FullMethodName    = "/hostnic.v1.HostNicService/GetHostNic"
 	HostNicService_WatchHostNics_FullMethodName = "/hostnic.v1.HostNicService/WatchHostNics"
 	HostNicService_GetStatistics_FullMethodName = "/hostnic.v1.HostNicService/GetStatistics"
+	HostNicService_RenewLease_FullMethodName    = "/hostnic.v1.HostNicService/RenewLease"
+	HostNicService_ReleaseLease_FullMethodName  = "/hostnic.v1.HostNicService/ReleaseLease"
 )
 
 // HostNicServiceClient is the client API for HostNicService service.
@@ -51,6 +53,17 @@ type HostNicServiceClient interface {
 	// GetStatistics asks the kernel for the counters of interfaces.
 	// Errors: NOT_FOUND; INVALID_ARGUMENT when interval is out of bounds.
 	GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*GetStatisticsResponse, error)
+	// RenewLease has the DHCP lease of a NIC asked for again now, or another one where
+	// there is none, also after a ReleaseLease. It does not wait for the server: the
+	// lease of the NIC tells what becomes of it.
+	// Errors: NOT_FOUND; FAILED_PRECONDITION, rule no-dhcp-client, when the NIC is not on
+	// dhcp; rule link-not-ready while the link carries no packets: the client begins by
+	// itself when it does.
+	RenewLease(ctx context.Context, in *RenewLeaseRequest, opts ...grpc.CallOption) (*RenewLeaseResponse, error)
+	// ReleaseLease gives the DHCP lease of a NIC back to its server. The address goes, and
+	// the NIC is without until RenewLease, or until the agent or the host starts again.
+	// Errors: NOT_FOUND; FAILED_PRECONDITION, rule no-dhcp-client.
+	ReleaseLease(ctx context.Context, in *ReleaseLeaseRequest, opts ...grpc.CallOption) (*ReleaseLeaseResponse, error)
 }
 
 type hostNicServiceClient struct {
@@ -110,6 +123,26 @@ func (c *hostNicServiceClient) GetStatistics(ctx context.Context, in *GetStatist
 	return out, nil
 }
 
+func (c *hostNicServiceClient) RenewLease(ctx context.Context, in *RenewLeaseRequest, opts ...grpc.CallOption) (*RenewLeaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewLeaseResponse)
+	err := c.cc.Invoke(ctx, HostNicService_RenewLease_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostNicServiceClient) ReleaseLease(ctx context.Context, in *ReleaseLeaseRequest, opts ...grpc.CallOption) (*ReleaseLeaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseLeaseResponse)
+	err := c.cc.Invoke(ctx, HostNicService_ReleaseLease_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostNicServiceServer is the server API for HostNicService service.
 // All implementations must embed UnimplementedHostNicServiceServer
 // for forward compatibility.
@@ -134,6 +167,17 @@ type HostNicServiceServer interface {
 	// GetStatistics asks the kernel for the counters of interfaces.
 	// Errors: NOT_FOUND; INVALID_ARGUMENT when interval is out of bounds.
 	GetStatistics(context.Context, *GetStatisticsRequest) (*GetStatisticsResponse, error)
+	// RenewLease has the DHCP lease of a NIC asked for again now, or another one where
+	// there is none, also after a ReleaseLease. It does not wait for the server: the
+	// lease of the NIC tells what becomes of it.
+	// Errors: NOT_FOUND; FAILED_PRECONDITION, rule no-dhcp-client, when the NIC is not on
+	// dhcp; rule link-not-ready while the link carries no packets: the client begins by
+	// itself when it does.
+	RenewLease(context.Context, *RenewLeaseRequest) (*RenewLeaseResponse, error)
+	// ReleaseLease gives the DHCP lease of a NIC back to its server. The address goes, and
+	// the NIC is without until RenewLease, or until the agent or the host starts again.
+	// Errors: NOT_FOUND; FAILED_PRECONDITION, rule no-dhcp-client.
+	ReleaseLease(context.Context, *ReleaseLeaseRequest) (*ReleaseLeaseResponse, error)
 	mustEmbedUnimplementedHostNicServiceServer()
 }
 
@@ -155,6 +199,12 @@ func (UnimplementedHostNicServiceServer) WatchHostNics(*WatchHostNicsRequest, gr
 }
 func (UnimplementedHostNicServiceServer) GetStatistics(context.Context, *GetStatisticsRequest) (*GetStatisticsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatistics not implemented")
+}
+func (UnimplementedHostNicServiceServer) RenewLease(context.Context, *RenewLeaseRequest) (*RenewLeaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewLease not implemented")
+}
+func (UnimplementedHostNicServiceServer) ReleaseLease(context.Context, *ReleaseLeaseRequest) (*ReleaseLeaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseLease not implemented")
 }
 func (UnimplementedHostNicServiceServer) mustEmbedUnimplementedHostNicServiceServer() {}
 func (UnimplementedHostNicServiceServer) testEmbeddedByValue()                        {}
@@ -242,6 +292,42 @@ func _HostNicService_GetStatistics_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HostNicService_RenewLease_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewLeaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostNicServiceServer).RenewLease(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostNicService_RenewLease_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostNicServiceServer).RenewLease(ctx, req.(*RenewLeaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostNicService_ReleaseLease_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseLeaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostNicServiceServer).ReleaseLease(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostNicService_ReleaseLease_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostNicServiceServer).ReleaseLease(ctx, req.(*ReleaseLeaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HostNicService_ServiceDesc is the grpc.ServiceDesc for HostNicService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -260,6 +346,14 @@ var HostNicService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatistics",
 			Handler:    _HostNicService_GetStatistics_Handler,
+		},
+		{
+			MethodName: "RenewLease",
+			Handler:    _HostNicService_RenewLease_Handler,
+		},
+		{
+			MethodName: "ReleaseLease",
+			Handler:    _HostNicService_ReleaseLease_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hostnic/hostnic/agent/inventory"
+	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
+)
+
+// RenewLease has the lease of a NIC asked for again.
+func (n *nicService) RenewLease(ctx context.Context, req *hostnicv1.RenewLeaseRequest) (*hostnicv1.RenewLeaseResponse, error) {
+	lease, err := n.server.withLease(ctx, req.GetNic(), n.server.Engine.RenewLease)
+	return &hostnicv1.RenewLeaseResponse{Lease: lease}, err
+}
+
+// ReleaseLease gives the lease of a NIC back.
+func (n *nicService) ReleaseLease(ctx context.Context, req *hostnicv1.ReleaseLeaseRequest) (*hostnicv1.ReleaseLeaseResponse, error) {
+	lease, err := n.server.withLease(ctx, req.GetNic(), n.server.Engine.ReleaseLease)
+	return &hostnicv1.ReleaseLeaseResponse{Lease: lease}, err
+}
+
+// withLease does something about the lease of a NIC, and says where its client was then.
+func (s *Server) withLease(ctx context.Context, ref string, do func(context.Context, string) error) (*hostnicv1.Lease, error) {
+	if ref == "" {
+		return nil, misused("nic-required", "say which NIC is meant, by name or id")
+	}
+	nics, err := s.nics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	one := inventory.Find(nics, ref)
+	if one == nil {
+		return nil, noSuchNic(ref)
+	}
+	if err := do(ctx, one.Name); err != nil {
+		return nil, err
+	}
+	if nics, err = s.nics(ctx); err != nil {
+		return nil, err
+	}
+	if one = inventory.Find(nics, ref); one == nil {
+		return nil, nil
+	}
+	return leaseToProto(one.Lease, s.booted()), nil
+}
+
+// booted is when the machine was, by the wall clock of now: the times of leases are
+// measured from then.
+func (s *Server) booted() time.Time { return time.Now().Add(-s.Engine.Clock()) }
+
+func leaseToProto(l *inventory.Lease, booted time.Time) *hostnicv1.Lease {
+	if l == nil {
+		return nil
+	}
+	at := func(t time.Duration) *timestamppb.Timestamp {
+		if t == 0 {
+			return nil
+		}
+		return timestamppb.New(booted.Add(t))
+	}
+	return &hostnicv1.Lease{
+		State: l.State, Address: l.Address, Server: l.Server, Gateways: l.Gateways, Routes: l.Routes, Dns: l.DNS, Ntp: l.NTP,
+		Domain: l.Domain, Search: l.Search, HostName: l.HostName, Mtu: int32Of(l.MTU),
+		Obtained: at(l.Obtained), RenewAt: at(l.RenewAt), RebindAt: at(l.RebindAt), Expires: at(l.Expires), NextTry: at(l.NextTry),
+		Tries: int32(l.Tries), Refusal: printable(l.Refusal), Trouble: printable(l.Trouble),
+	}
+}
