@@ -170,6 +170,7 @@ func TestLeaseOutlives(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		r.commit()
 		r.stop()
+		l.Follow(nil, engine.Around{}) // clients end with the agent
 		writes := r.kernel.Writes()
 		r.start()
 		if n := r.kernel.Writes() - writes; n != 0 || l.followed() != "eth3" {

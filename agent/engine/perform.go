@@ -211,6 +211,7 @@ func (e *Engine) unwritten(t *tracked, op *Operation, rep converge.Report, next 
 	err := e.saveRunning()
 	if err != nil && op.Revision == 0 {
 		e.running, e.memory, e.waiting, e.ended = running, memory, waiting, ended
+		e.eye.news() // for those who follow what is running
 		return err
 	}
 	e.degrade(err)

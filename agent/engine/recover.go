@@ -221,6 +221,7 @@ func (e *Engine) converge(ctx context.Context, s start) {
 		return
 	}
 	rep, err := e.arrive(ctx, t, s)
+	e.follow(rep.Intent, rep.After)
 	var op Operation
 	if t != nil {
 		op = e.recovered(t, s, rep, err)
