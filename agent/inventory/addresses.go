@@ -83,7 +83,7 @@ func (b *builder) ownerOf(name string, a state.Address) string {
 	switch {
 	case slices.Contains(b.Memory.Owned.Addresses[name], a.Prefix):
 		return OwnerAgent
-	case a.LinkLocal(), a.Prefix.Addr().Is6() && a.Flags&(flagTemporary|flagManage) != 0, a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
+	case a.LinkLocal(), a.Learnt(), a.Proto >= protoLoopback && a.Proto <= protoLinkLocal:
 		return OwnerKernel
 	}
 	return OwnerForeign

@@ -76,15 +76,6 @@ const (
 	protocolAutoconf = string(netcfg.BootAutoconf)
 )
 
-// protoRA is IFA_PROTO of an address from a router advertisement, and the flags are
-// those of one that the kernel made from such and of its temporary ones, which older
-// kernels tell too.
-const (
-	protoRA       = 2
-	flagTemporary = 0x01
-	flagManage    = 0x100
-)
-
 // protocolOf is where an address comes from; empty where that is not known.
 func (b *builder) protocolOf(name string, a state.Address) string {
 	lease := b.Leases[name].Lease
@@ -93,7 +84,7 @@ func (b *builder) protocolOf(name string, a state.Address) string {
 		return protocolDHCP
 	case b.ownerOf(name, a) == OwnerAgent:
 		return protocolStatic
-	case a.Prefix.Addr().Is6() && !a.LinkLocal() && (a.Proto == protoRA || a.Flags&(flagTemporary|flagManage) != 0):
+	case a.Learnt():
 		return protocolAutoconf
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,11 @@ func (k *Kernel) Apply(ctx context.Context, ops []plan.Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
+	if first := ops[0].Action; slices.ContainsFunc(ops, func(op plan.Op) bool { return (op.Action == plan.DiscoverySet) != (first == plan.DiscoverySet) }) {
+		return k.applyApart(ctx, ops)
+	} else if first == plan.DiscoverySet {
+		return k.setDiscovery(ctx, ops)
+	}
 	if err := k.writer.take(ctx); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
@@ -51,6 +57,23 @@ func (k *Kernel) Apply(ctx context.Context, ops []plan.Op) error {
 		}()
 	}
 	return b.result()
+}
+
+// applyApart performs what goes by netlink and what does not in their order, until
+// something is refused.
+func (k *Kernel) applyApart(ctx context.Context, ops []plan.Op) error {
+	for len(ops) > 0 {
+		apart := ops[0].Action == plan.DiscoverySet
+		end := slices.IndexFunc(ops, func(op plan.Op) bool { return (op.Action == plan.DiscoverySet) != apart })
+		if end < 0 {
+			end = len(ops)
+		}
+		if err := k.Apply(ctx, ops[:end]); err != nil {
+			return err
+		}
+		ops = ops[end:]
+	}
+	return nil
 }
 
 // batch is one Apply.

@@ -95,8 +95,9 @@ func linkAttribute(l *state.Link, t uint16, v []byte) {
 	case unix.IFLA_STATS64:
 		l.Counters = decodeCounters(v)
 	case unix.IFLA_AF_SPEC:
-		mode := attribute(attribute(v, unix.AF_INET6), unix.IFLA_INET6_ADDR_GEN_MODE)
-		l.AddrGenModeNone = u8(mode) == genModeNone
+		ipv6 := attribute(v, unix.AF_INET6)
+		l.AddrGenModeNone = u8(attribute(ipv6, unix.IFLA_INET6_ADDR_GEN_MODE)) == genModeNone
+		l.Discovery = decodeDiscovery(attribute(ipv6, unix.IFLA_INET6_CONF))
 	}
 }
 

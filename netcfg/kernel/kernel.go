@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,6 +36,8 @@ type Kernel struct {
 	drivers *lane // generic netlink, ethtool
 	ioctls  int   // a socket for ethtool where netlink does not have it
 	events  *events
+	netns   *os.File // the namespace
+	home    bool     // it is that of the process
 
 	// family is the number of ethtool in generic netlink: 0 before anybody asked,
 	// negative when the kernel does not have it.
@@ -65,6 +68,9 @@ func Open(options Options) (*Kernel, error) {
 }
 
 func (k *Kernel) open() (err error) {
+	if k.netns, k.home, err = openNetns(); err != nil {
+		return err
+	}
 	if k.reader, err = openLane(unix.NETLINK_ROUTE, k.patience); err != nil {
 		return err
 	}
@@ -101,6 +107,10 @@ func (k *Kernel) Close() error {
 	}
 	if k.events != nil {
 		errs = append(errs, k.events.close())
+	}
+	if k.netns != nil {
+		errs = append(errs, k.netns.Close())
+		k.netns = nil
 	}
 	return errors.Join(errs...)
 }

@@ -46,9 +46,9 @@ func TestBornComplete(t *testing.T) {
 	b.OperState, b.Carrier, v.OperState, v.Carrier = "", false, "", false
 	want := []state.Link{
 		{Index: 1 << 20, Name: "bond0", Kind: "bond", Type: 1, MAC: "02:00:00:00:00:01", MTU: 9000, MinMTU: 68, MaxMTU: 65535,
-			AdminUp: true, Group: plan.OwnerGroup},
+			AdminUp: true, Discovery: state.UsualDiscovery(), Group: plan.OwnerGroup},
 		{Index: 1<<20 + 1, Name: "bond0.4094", Kind: "vlan", Type: 1, MAC: "02:00:00:00:00:02", MTU: 1400, MaxMTU: 65535,
-			AdminUp: true, Group: plan.OwnerGroup, Parent: 1 << 20, VLANID: 4094},
+			AdminUp: true, Discovery: state.UsualDiscovery(), Group: plan.OwnerGroup, Parent: 1 << 20, VLANID: 4094},
 	}
 	if diff := cmp.Diff(want, []state.Link{*b, *v}); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

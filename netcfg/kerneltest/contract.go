@@ -44,6 +44,7 @@ func Contract(t *testing.T, open func(t *testing.T) Host) {
 		{"route", routeCases},
 		{"gateway", gatewayCases},
 		{"route6", route6Cases},
+		{"discovery", discoveryCases},
 		{"send", sendCases},
 	} {
 		t.Run(part.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ type Fake struct {
 // kernel comes from a fixed seed here: the same calls give the same namespace.
 func NewFake() *Fake {
 	f := &Fake{byIndex: map[int]*link{}, allowed: -1, random: rand.New(rand.NewPCG(1, 2))}
-	lo := &link{Link: state.Link{Name: "lo", Type: typeLoopback, MTU: 65536}, v6: true, cable: true}
+	lo := &link{Link: state.Link{Name: "lo", Type: typeLoopback, MTU: 65536, Discovery: state.UsualDiscovery()}, v6: true, cable: true}
 	f.register(lo)
 	_ = f.setUp(lo)
 	f.settle()
@@ -115,6 +115,8 @@ func (f *Fake) perform(op plan.Op) (r *refusal) {
 	switch op.Action {
 	case plan.AddrAdd, plan.AddrReplace:
 		return f.addrAdd(op)
+	case plan.DiscoverySet:
+		return f.discoverySet(op)
 	case plan.AddrDel:
 		return f.addrDel(op)
 	case plan.RouteAdd, plan.RouteReplace:

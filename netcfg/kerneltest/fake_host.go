@@ -33,7 +33,7 @@ func (f *Fake) AddNIC(name string, n NIC) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l := &link{cable: !n.Unplugged, macNeedsDown: n.MACNeedsDown, v6: true}
-	l.Link = state.Link{Name: name, Type: typeEthernet, BusPath: n.BusPath, Driver: n.Driver,
+	l.Link = state.Link{Name: name, Type: typeEthernet, Discovery: state.UsualDiscovery(), BusPath: n.BusPath, Driver: n.Driver,
 		MTU: or(n.MTU, 1500), MinMTU: or(n.MinMTU, 68), MaxMTU: or(n.MaxMTU, 65535)}
 	f.register(l)
 	l.MAC = n.MAC
@@ -96,7 +96,7 @@ func (f *Fake) AddVLAN(name, parent string, id int) (int, error) {
 func (f *Fake) AddBridge(name string, ports ...string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	b := &link{Link: state.Link{Name: name, Kind: kindBridge, Type: typeEthernet, MTU: 1500, MinMTU: 68, MaxMTU: 65535}, v6: true, origin: random}
+	b := &link{Link: state.Link{Name: name, Kind: kindBridge, Type: typeEthernet, MTU: 1500, MinMTU: 68, MaxMTU: 65535, Discovery: state.UsualDiscovery()}, v6: true, origin: random}
 	b.MAC = f.randomMAC()
 	f.register(b)
 	for _, p := range append(ports, name) {

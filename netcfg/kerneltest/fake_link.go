@@ -59,6 +59,20 @@ type link struct {
 	ip6       []state.Address
 }
 
+// discoverySet writes to /proc/sys/net/ipv6/conf.
+func (f *Fake) discoverySet(op plan.Op) *refusal {
+	l := f.byIndex[op.Index]
+	if l == nil || !l.v6 {
+		return refuse(syscall.ENOENT, "")
+	}
+	for _, o := range op.Options {
+		if !l.Discovery.Set(o.Name, o.Value) {
+			return refuse(syscall.ENOENT, "")
+		}
+	}
+	return nil
+}
+
 // register gives the link an index unless it has one, and files it.
 func (f *Fake) register(l *link) {
 	if l.Index == 0 {
@@ -117,7 +131,7 @@ func (f *Fake) linkAdd(op plan.Op) *refusal {
 		return refuse(syscall.EAFNOSUPPORT, "")
 	}
 	l := &link{Link: state.Link{Index: op.Index, Kind: op.Kind, Type: typeEthernet, MTU: 1500,
-		MinMTU: 68, MaxMTU: 65535, Group: op.Group, MAC: op.MAC}}
+		Discovery: state.UsualDiscovery(), MinMTU: 68, MaxMTU: 65535, Group: op.Group, MAC: op.MAC}}
 	if op.MAC != "" {
 		l.origin = chosen
 	}

@@ -84,6 +84,7 @@ func Build(in Intent, s state.Snapshot) Plan {
 		{"NICs and bonds up", b.basesUp},
 		{"VLANs", b.vlans},
 		{"VLANs up", b.vlansUp},
+		{"router discovery", b.discover},
 		{"addresses", b.addressesIn},
 		{"routes", b.routesIn},
 		{"remove old addresses", b.oldAddressesOut},

@@ -77,12 +77,8 @@ func gatewaysLast[T any](list []T, route func(T) state.Route) {
 }
 
 // ofKernel is true of an IPv6 address that the kernel makes by itself, and makes
-// again: for the link, and from router advertisements. The flag of the temporary
-// ones means secondary on IPv4.
-func ofKernel(a state.Address) bool {
-	const temporary, manageTemporary = 0x01, 0x100 // IFA_F_TEMPORARY, IFA_F_MANAGETEMPADDR
-	return a.LinkLocal() || a.Prefix.Addr().Is6() && a.Flags&(temporary|manageTemporary) != 0
-}
+// again: for the link, and from router advertisements.
+func ofKernel(a state.Address) bool { return a.LinkLocal() || a.Learnt() }
 
 func (b *builder) routesOut() {
 	for _, r := range b.in.GoneRoutes {

@@ -86,6 +86,7 @@ func (c *checker) link(w *Link) {
 	if w.NoLinkLocal != nil {
 		c.differ(w.Name, "ipv6.link_local", onOff(!*w.NoLinkLocal), onOff(!l.AddrGenModeNone))
 	}
+	c.discovery(w, l)
 	c.addresses(w, l)
 }
 

@@ -85,6 +85,11 @@ type Link struct {
 	// whatever that says.
 	DHCP    bool
 	FullMTU int
+	// Discovery is what the kernel is to make of router advertisements; nil leaves that as
+	// it is. Autoconf says that it is to make addresses of them, else the agent gives back
+	// what it has found.
+	Discovery *state.Discovery
+	Autoconf  bool
 	// Restored marks a link that nobody configures any more and that is put back
 	// as it was found.
 	Restored bool
@@ -119,6 +124,9 @@ type Memory struct {
 	Baseline map[string]Baseline
 	// Identity is the hardware behind a configured name.
 	Identity map[string]Identity
+	// Discovery is how the switches for router advertisements were found on the links on
+	// which the agent has taken them over.
+	Discovery map[string]state.Discovery
 }
 
 // Owned is what the agent has put into the kernel, by names that outlive an index.
@@ -216,7 +224,7 @@ func (o Owned) of(name string) Owned {
 // Union is a memory that knows what either side knows. Of a link that both have
 // seen the earlier tells how it was found; what was taken off it adds up.
 func (m Memory) Union(later Memory) Memory {
-	u := Memory{Owned: m.Owned.Union(later.Owned), Baseline: maps.Clone(later.Baseline), Identity: maps.Clone(later.Identity)}
+	u := Memory{Owned: m.Owned.Union(later.Owned), Baseline: maps.Clone(later.Baseline), Identity: maps.Clone(later.Identity), Discovery: union(later.Discovery, m.Discovery)}
 	if u.Baseline == nil {
 		u.Baseline = map[string]Baseline{}
 	}
@@ -272,6 +280,7 @@ func (i *Intent) Settled() Memory {
 			m.Owned = m.Owned.Union(i.Memory.Owned.of(w.Nic))
 		}
 	}
+	m.Discovery = i.discoverySettled(links, wanted)
 	for name, b := range i.Memory.Baseline {
 		if wanted[name] {
 			m.Baseline[name] = b.settled(links[name])

@@ -133,6 +133,12 @@ func (m *model) do(op *Op) {
 		}
 	case AddrAdd:
 		m.addAddress(op.Address)
+	case DiscoverySet:
+		for _, s := range op.Options {
+			if l := m.links[op.Index]; l != nil {
+				l.Discovery.Set(s.Name, s.Value)
+			}
+		}
 	case AddrReplace:
 		list := m.addrs[op.Index]
 		for i := range list {
@@ -158,7 +164,7 @@ func (m *model) do(op *Op) {
 
 func (m *model) add(op *Op) {
 	l := state.Link{Index: op.Index, Name: op.Name, Kind: op.Kind, Type: 1, MAC: op.MAC, MTU: op.MTU, Group: op.Group,
-		Parent: op.Parent, VLANID: op.VLANID, AdminUp: op.Up != nil && *op.Up}
+		Parent: op.Parent, VLANID: op.VLANID, AdminUp: op.Up != nil && *op.Up, Discovery: state.UsualDiscovery()}
 	parent := m.links[op.Parent]
 	if l.MTU == 0 {
 		l.MTU = ethernetMTU

@@ -22,6 +22,7 @@ const (
 	RouteReplace               // put a route in place of the one with the same destination, metric and table
 	RouteDel                   // take a route out
 	AddrReplace                // give an address that is there other lifetimes
+	DiscoverySet               // change what the kernel makes of router advertisements
 )
 
 // String is the action in iproute2's words.
@@ -82,7 +83,7 @@ type Op struct {
 	// AddrGenModeNone switches the kernel's own link-local IPv6 address off or on.
 	// The kernel takes it on existing links only.
 	AddrGenModeNone *bool
-	// Options of a bond. The value of primary is a link's name, PrimaryIndex its
+	// Options of a bond, or the switches of DiscoverySet. The value of primary is a link's name, PrimaryIndex its
 	// index; an empty value clears.
 	Options      []Option
 	PrimaryIndex int
@@ -113,6 +114,12 @@ func (o Op) String() string {
 		return fmt.Sprintf("ip link del group %d  # %s", o.Group, abbreviate(o.Names))
 	case AddrAdd:
 		return "ip addr add " + addressWords(o.Address) + " dev " + o.Name
+	case DiscoverySet:
+		w := []string{"sysctl -w"}
+		for _, s := range o.Options {
+			w = append(w, "net.ipv6.conf."+strings.ReplaceAll(o.Name, ".", "/")+"."+s.Name+"="+s.Value)
+		}
+		return strings.Join(w, " ")
 	case AddrReplace:
 		return "ip addr replace " + addressWords(o.Address) + " dev " + o.Name
 	case AddrDel:

@@ -102,7 +102,7 @@ func (c *caster) op(op Op) {
 		for _, name := range op.Names {
 			c.deleted(c.names[name])
 		}
-	case AddrAdd, AddrReplace, AddrDel:
+	case AddrAdd, AddrReplace, AddrDel, DiscoverySet:
 		c.take(op.Index)
 	case RouteAdd, RouteReplace, RouteDel:
 		c.take(op.Route.Link)

@@ -53,6 +53,7 @@ func Resolve(in Input) (Intent, netcfg.Problems) {
 	r.addressing()
 	r.ipv6MTU()
 	r.restore()
+	r.discovery()
 	r.giveBack()
 	r.before()
 	r.goneAddressing()
@@ -97,7 +98,7 @@ func newResolver(in Input) *resolver {
 		}
 		r.next = max(r.next, l.Index+1)
 	}
-	r.out.Memory = Memory{Owned: in.Memory.Owned, Baseline: union(in.Memory.Baseline, nil), Identity: union(in.Memory.Identity, nil)}
+	r.out.Memory = Memory{Owned: in.Memory.Owned, Baseline: union(in.Memory.Baseline, nil), Identity: union(in.Memory.Identity, nil), Discovery: union(in.Memory.Discovery, nil)}
 	return r
 }
 
@@ -116,7 +117,7 @@ func (r *resolver) unimplemented() {
 			field string
 			boot  netcfg.BootProtocol
 		}{{"boot_protocol", n.IPv4Boot()}, {"ipv6_boot_protocol", n.IPv6Boot()}} {
-			there := f.boot == netcfg.BootNone || f.boot == netcfg.BootStatic || f.field == "boot_protocol" && f.boot == netcfg.BootDHCP
+			there := f.boot == netcfg.BootNone || f.boot == netcfg.BootStatic || f.field == "boot_protocol" && f.boot == netcfg.BootDHCP || f.boot == netcfg.BootAutoconf
 			if !there {
 				r.refuse(netcfg.Unimplemented, netcfg.NicPath(n.Name, f.field), "not-implemented", string(f.boot),
 					"this version of the agent has no client for %s yet: it keeps the wish but cannot apply it; use static or none", f.boot)

@@ -301,13 +301,18 @@ func (r *resolver) goneAddressing() {
 			continue
 		}
 		wanted := contains(w.Addresses, a)
-		if !wanted && !a.LinkLocal() && (w.NoAddresses || r.ownsAddress(w.Name, a)) {
+		if !wanted && !a.LinkLocal() && (w.NoAddresses || r.ownsAddress(w.Name, a) || w.letsGo() && a.Learnt()) {
 			r.out.GoneAddresses = append(r.out.GoneAddresses, a)
 		}
 	}
 	for _, route := range r.Snapshot.Routes {
 		l := r.Snapshot.Link(route.Link)
-		if l == nil || r.doomed[route.Link] || r.Leave[r.nameOf(l)] || route.Protocol == state.ProtocolKernel || !r.ownsRoute(r.nameOf(l), route) {
+		if l == nil || r.doomed[route.Link] || r.Leave[r.nameOf(l)] || route.Protocol == state.ProtocolKernel {
+			continue
+		}
+		w := byIndex[route.Link]
+		learnt := w != nil && w.letsGo() && route.Protocol == state.ProtocolRA
+		if !learnt && !r.ownsRoute(r.nameOf(l), route) {
 			continue
 		}
 		if !slices.ContainsFunc(r.out.Routes, func(w Route) bool { return sameRoute(w.Route, route) }) {

@@ -44,6 +44,9 @@ type Link struct {
 	VLANID int
 	// AddrGenModeNone is true where the kernel makes no link-local IPv6 address.
 	AddrGenModeNone bool
+	// Discovery is what the kernel makes of router advertisements; zero where it has no
+	// IPv6 on the link.
+	Discovery Discovery
 	// Bond is set on bonds, Slave on the slaves of a bond.
 	Bond  *Bond
 	Slave *Slave

@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// discovering is what the switches are while the kernel is to find routers on a link. A
+// host that forwards, as hypervisors do, ignores advertisements otherwise; further
+// routes and redirects are nobody's to send; and a flood of prefixes has its bounds.
+var discovering = state.Discovery{AcceptRA: 2, AcceptRADefrtr: 1, AcceptRAPinfo: 1, Autoconf: 1, MaxAddresses: 16}
+
+// autoconfigured is true of a NIC that is to have the addresses that routers advertise.
+func autoconfigured(n *netcfg.HostNic) bool { return n.IPv6Boot() == netcfg.BootAutoconf }
+
+// discovery hands the switches over to the agent on links that are to be autoconfigured,
+// and gives them back as they were found on those that are not any more. A slave has no
+// IPv6: its turn comes when it is released.
+func (r *resolver) discovery() {
+	for _, n := range r.nics {
+		w := r.want[n.Name]
+		if w == nil || w.NoAddresses || r.out.isAway(n.Name) {
+			continue
+		}
+		l := r.Snapshot.Link(w.Index)
+		found, owned := r.out.Memory.Discovery[n.Name]
+		switch {
+		case autoconfigured(n):
+			if !owned {
+				found = state.UsualDiscovery()
+				if l != nil {
+					found = l.Discovery
+				}
+				r.out.Memory.Discovery[n.Name] = found
+			}
+			wanted, no := discovering, false
+			w.Discovery, w.Autoconf, w.NoLinkLocal = &wanted, true, &no
+			if l == nil || !r.learnt(l.Index) {
+				r.wait(n.Name, "no router has advertised a prefix yet")
+			}
+		case owned:
+			w.Discovery = &found
+			if b, known := r.out.Memory.Baseline[n.Name]; known {
+				none := b.Link.AddrGenModeNone
+				w.NoLinkLocal = &none
+			}
+		}
+	}
+}
+
+func (r *resolver) learnt(index int) bool {
+	for _, a := range r.addrs[index] {
+		if a.Learnt() {
+			return true
+		}
+	}
+	return false
+}
+
+// letsGo is true of a link on which nobody is to learn anything from routers any more,
+// because that is how it was found.
+func (l *Link) letsGo() bool {
+	d := l.Discovery
+	return d != nil && !l.Autoconf && (d.AcceptRA == 0 || d.Autoconf == 0 || d.AcceptRAPinfo == 0)
+}
+
+// discoverySettled is what of the switches is still to be given back one day.
+func (i *Intent) discoverySettled(links map[string]*Link, waits map[string]bool) map[string]state.Discovery {
+	out := map[string]state.Discovery{}
+	for name, found := range i.Memory.Discovery {
+		if l := links[name]; l == nil && waits[name] || l != nil && (l.Autoconf || l.Discovery == nil) {
+			out[name] = found
+		}
+	}
+	return out
+}
+
+// discover sets the switches that differ.
+func (b *builder) discover() {
+	for i := range b.in.Links {
+		w := &b.in.Links[i]
+		have := b.now.links[w.Index]
+		if w.Discovery == nil || have == nil || b.left[w.Index] {
+			continue
+		}
+		op := Op{Action: DiscoverySet, Index: w.Index, Name: have.Name}
+		there := have.Discovery.Switches()
+		for i, s := range w.Discovery.Switches() {
+			if there[i].Value != s.Value {
+				op.Options = append(op.Options, Option{s.Name, itoa(int(s.Value))})
+			}
+		}
+		if len(op.Options) > 0 {
+			b.do(op)
+		}
+	}
+}
+
+// discovery compares the switches.
+func (c *checker) discovery(w *Link, l *state.Link) {
+	if w.Discovery == nil {
+		return
+	}
+	there := l.Discovery.Switches()
+	for i, s := range w.Discovery.Switches() {
+		c.differ(w.Name, "ipv6."+s.Name, itoa(int(s.Value)), itoa(int(there[i].Value)))
+	}
+}
