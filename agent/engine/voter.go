@@ -276,10 +276,13 @@ func prefer(list []hop, link string) []hop {
 	return list
 }
 
-// tookOut is true of a default gateway that was the agent's and is not wanted any
-// more. One that somebody else had set is lost when it is gone.
+// tookOut is true of a default gateway that was the agent's, or that it has the kernel
+// forget, and is not wanted any more. One that somebody else had set is lost when it is
+// gone.
 func (c change) tookOut(gateway netip.Addr) bool {
-	return slices.ContainsFunc(c.owned.Routes, func(r plan.OwnedRoute) bool { return r.Dst.Bits() == 0 && r.Gateway == gateway }) &&
+	owned := slices.ContainsFunc(c.owned.Routes, func(r plan.OwnedRoute) bool { return r.Dst.Bits() == 0 && r.Gateway == gateway })
+	gone := slices.ContainsFunc(c.intent.GoneRoutes, func(r state.Route) bool { return isDefault(r) && r.Gateway == gateway })
+	return (owned || gone) &&
 		!slices.ContainsFunc(c.intent.Routes, func(r plan.Route) bool { return isDefault(r.Route) && r.Gateway == gateway })
 }
 
