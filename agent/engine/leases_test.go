@@ -223,3 +223,27 @@ func TestLeaseInWindow(t *testing.T) {
 		}
 	})
 }
+
+// Waiting looks at the host again and again, and still remembers how it was found.
+func TestWaitRemembersAsFound(t *testing.T) {
+	inLeasedRig(t, func(r *rig, l *lender) {
+		s, _ := r.kernel.Fake.Snapshot(r.t.Context())
+		if s.ByName("eth3").AdminUp {
+			t.Fatal("eth3 is up before")
+		}
+		r.stage(leasedDoc)
+		done := make(chan engine.Operation, 1)
+		go func() {
+			op, _ := r.Do(r.t.Context(), engine.Request{Kind: engine.Apply, Wait: 30 * time.Second}, nil)
+			done <- op
+		}()
+		time.Sleep(5 * time.Second)
+		l.tell("eth3", "bound", r.lease("192.0.2.9/24", time.Hour))
+		if op := <-done; op.State != engine.Done {
+			t.Fatalf("%+v", op)
+		}
+		if b := r.View().Memory.Baseline["eth3"]; b.Link.AdminUp || len(b.Adopted) != 0 {
+			t.Errorf("remembered as found: %+v", b)
+		}
+	})
+}

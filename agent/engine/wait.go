@@ -67,6 +67,7 @@ func (e *Engine) await(ctx context.Context, t *tracked, target converge.Target, 
 			e.heed()
 		case <-time.After(waitPace):
 		}
+		target.Memory = rep.Intent.Memory // how links were found, before any of this
 		next, err := converge.Run(ctx, e.Kernel, target)
 		next.Wrote, next.Plan = next.Wrote || rep.Wrote, rep.Plan
 		*rep = next
