@@ -1,0 +1,98 @@
+//go:build kernel
+
+package lease
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hostnic/hostnic/test/need"
+)
+
+// router starts dnsmasq as a router that advertises the prefix on a NIC of the far end.
+func (h *host) router(nic, address, prefix string) *server {
+	h.Helper()
+	h.far.IP(h, "addr", "add", address, "dev", nic, "nodad")
+	dir := h.TempDir()
+	return h.serve("router advertisement", exec.Command(need.DnsmasqPath(), "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface="+nic,
+		"--except-interface=lo", "--bind-interfaces", "--user=root", "--pid-file="+filepath.Join(dir, "pid"), "--dhcp-leasefile="+filepath.Join(dir, "leases"),
+		"--log-facility=-", "--enable-ra", "--dhcp-range="+prefix+",ra-only,64,10m"))
+}
+
+// switches are those of net.ipv6.conf that matter here, in one line.
+func (h *host) switches(nic string) string {
+	h.Helper()
+	var out []string
+	h.ns.Do(func() {
+		for _, name := range []string{"accept_ra", "autoconf", "max_addresses", "accept_redirects"} {
+			data, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + nic + "/" + name)
+			if err != nil {
+				h.Fatal(err)
+			}
+			out = append(out, name+" "+strings.TrimSpace(string(data)))
+		}
+	})
+	return strings.Join(out, ", ")
+}
+
+// learnt are the addresses that agentctl shows as autoconfigured.
+func (h *host) learnt(nic string) string {
+	h.Helper()
+	var out []string
+	for _, a := range h.show(nic).Addresses {
+		if a.Protocol == "autoconf" {
+			out = append(out, a.Owner+" "+a.Address)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// A host that forwards has an address and a default route from a router all the same,
+// and they are no drift. When it lets go, the switches are as they were found, and what
+// was learnt is gone, as nobody listened before.
+func TestAutoconf(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, 1, "")
+	h.ns.Do(func() {
+		for name, value := range map[string]string{"all/forwarding": "1", "eth0/accept_ra": "0"} {
+			if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name, []byte(value), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	found := h.switches("eth0")
+	h.router("s0", "2001:db8::1/64", "2001:db8::")
+	h.apply(`host_nics: [{name: eth0, ipv6_boot_protocol: autoconf}]`, "--wait", "60s")
+	same(t, "switches", h.switches("eth0"), "accept_ra 2, autoconf 1, max_addresses 16, accept_redirects 0")
+	have := h.learnt("eth0")
+	if !strings.HasPrefix(have, "kernel 2001:db8::") {
+		t.Fatalf("learnt: %q", have)
+	}
+	h.eventually("there is a default route", func() bool { return strings.Contains(h.ns.IP(t, "-6", "route"), "default via fe80::") })
+	h.settled()
+
+	// A link that is up already asks again, when somebody has switched it off.
+	h.run("commit")
+	h.ns.IP(t, "-6", "addr", "flush", "dev", "eth0", "scope", "global")
+	h.ns.Do(func() { _ = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/accept_ra", []byte("0"), 0) })
+	h.ns.IP(t, "link", "set", "eth0", "alias", "news") // switches make none
+	h.eventually("drift is seen", func() bool { return len(h.show("eth0").Drift) == 1 && h.show("eth0").Waiting != "" })
+	h.run("apply", "--wait", "60s")
+	same(t, "learnt again", h.learnt("eth0"), have)
+
+	h.stop(15)
+	h.start()
+	same(t, "learnt, after a restart", h.learnt("eth0"), have)
+	h.settled()
+
+	h.apply(`host_nics: [{name: eth0, ipv6_boot_protocol: none}]`)
+	same(t, "switches", h.switches("eth0"), found)
+	same(t, "learnt", h.learnt("eth0"), "")
+	if routes := h.ns.IP(t, "-6", "route"); strings.Contains(routes, "proto ra") {
+		t.Errorf("routes are left:\n%s", routes)
+	}
+	h.settled()
+}
