@@ -139,6 +139,20 @@ func (e *Engine) take(next netcfg.Config, validateOnly bool, warnings netcfg.Pro
 	return StageResult{e.stagedRevision, warnings}, nil
 }
 
+// Import describes what is on the host as a configuration; see plan.Import. The
+// candidate stays as it is. The error is netcfg.Problems for names that stand for
+// nothing that can be imported.
+func (e *Engine) Import(ctx context.Context, nics []string) (netcfg.Config, netcfg.Problems, error) {
+	s, err := e.Kernel.Snapshot(ctx)
+	if err != nil {
+		return netcfg.Config{}, nil, fmt.Errorf("look at the host: %w", err)
+	}
+	c, warnings, problems := plan.Import(plan.ImportInput{
+		Snapshot: s, Running: e.View().Running, Nics: nics, BondNames: slices.Concat(netcfg.BondNames, e.Limits.ExtraBondNames),
+	})
+	return c, warnings, problems.Err()
+}
+
 // Discard makes the candidate what is running, and gives its revision.
 func (e *Engine) Discard(ctx context.Context) (revision int64, err error) {
 	cerr := e.call(ctx, func() {

@@ -31,6 +31,7 @@ var needed = map[string]Role{
 	hostnicv1.HostNicService_ReleaseLease_FullMethodName:  Operator,
 
 	hostnicv1.NetConfigService_GetConfig_FullMethodName:      Reader,
+	hostnicv1.NetConfigService_Import_FullMethodName:         Reader,
 	hostnicv1.NetConfigService_Stage_FullMethodName:          Operator,
 	hostnicv1.NetConfigService_Discard_FullMethodName:        Operator,
 	hostnicv1.NetConfigService_Plan_FullMethodName:           Reader,

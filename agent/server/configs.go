@@ -65,6 +65,16 @@ func (c *configService) render(ctx context.Context, config netcfg.Config, f host
 	return b.Bytes(), nil
 }
 
+// Import describes what is on the host.
+func (c *configService) Import(ctx context.Context, req *hostnicv1.ImportRequest) (*hostnicv1.ImportResponse, error) {
+	config, warnings, err := c.server.Engine.Import(ctx, req.GetNics())
+	if err != nil {
+		return nil, err
+	}
+	document, err := c.render(ctx, config, req.GetRender())
+	return &hostnicv1.ImportResponse{Config: configToProto(config), Document: document, Warnings: problemsToProto(warnings)}, err
+}
+
 // Stage merges documents into the candidate.
 func (c *configService) Stage(ctx context.Context, req *hostnicv1.StageRequest) (*hostnicv1.StageResponse, error) {
 	documents, err := c.documents(ctx, req.GetDocuments())

@@ -67,7 +67,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newNicsCommand(g), newShowCommand(g), newStatsCommand(g), newWatchCommand(g), newStatusCommand(g), newWaitOnlineCommand(g), newHistoryCommand(g), newConfigCommand(g),
 		newCapabilitiesCommand(g),
-		newStageCommand(g), newSetCommand(g), newDeleteCommand(g), newDiscardCommand(g), newDiffCommand(g),
+		newStageCommand(g), newImportCommand(g), newSetCommand(g), newDeleteCommand(g), newDiscardCommand(g), newDiffCommand(g),
 		newCheckCommand(g),
 		newApplyCommand(g), newCommitCommand(g), newRollbackCommand(g), newRenewCommand(g), newReleaseCommand(g),
 		newVersionCommand(g), newCompletionCommand(),

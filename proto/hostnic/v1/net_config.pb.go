@@ -549,6 +549,126 @@ func (x *GetConfigResponse) GetDocument() []byte {
 	return nil
 }
 
+// Asks for the host as a document.
+type ImportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of NICs, bonds and VLANs; what they stand on comes along. Absent: all
+	// hardware that is up or has a master, all bonds, and the VLANs on these.
+	Nics []string `protobuf:"bytes,1,rep,name=nics,proto3" json:"nics,omitempty"`
+	// Also return it as text that Stage takes.
+	Render        DocumentFormat `protobuf:"varint,2,opt,name=render,proto3,enum=hostnic.v1.DocumentFormat" json:"render,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRequest) Reset() {
+	*x = ImportRequest{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRequest) ProtoMessage() {}
+
+func (x *ImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRequest.ProtoReflect.Descriptor instead.
+func (*ImportRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ImportRequest) GetNics() []string {
+	if x != nil {
+		return x.Nics
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetRender() DocumentFormat {
+	if x != nil {
+		return x.Render
+	}
+	return DocumentFormat_DOCUMENT_FORMAT_UNSPECIFIED
+}
+
+// The host as a document.
+type ImportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The running configuration, and what was found beside it.
+	Config *Config `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	// The same as text, where the request asked for it.
+	Document []byte `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	// What a document cannot say and what is left where it is.
+	Warnings      []*Problem `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportResponse) Reset() {
+	*x = ImportResponse{}
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportResponse) ProtoMessage() {}
+
+func (x *ImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
+func (*ImportResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ImportResponse) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *ImportResponse) GetDocument() []byte {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *ImportResponse) GetWarnings() []*Problem {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 // Document is a configuration as text, whole or in part.
 type Document struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -565,7 +685,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[7]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +697,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[7]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +710,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{7}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Document) GetContent() []byte {
@@ -633,7 +753,7 @@ type StageRequest struct {
 
 func (x *StageRequest) Reset() {
 	*x = StageRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[8]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +765,7 @@ func (x *StageRequest) String() string {
 func (*StageRequest) ProtoMessage() {}
 
 func (x *StageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[8]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +778,7 @@ func (x *StageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageRequest.ProtoReflect.Descriptor instead.
 func (*StageRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{8}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StageRequest) GetDocuments() []*Document {
@@ -702,7 +822,7 @@ type StageResponse struct {
 
 func (x *StageResponse) Reset() {
 	*x = StageResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[9]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +834,7 @@ func (x *StageResponse) String() string {
 func (*StageResponse) ProtoMessage() {}
 
 func (x *StageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[9]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +847,7 @@ func (x *StageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageResponse.ProtoReflect.Descriptor instead.
 func (*StageResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{9}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StageResponse) GetRevision() int64 {
@@ -765,7 +885,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[10]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +897,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[10]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +910,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{10}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Problem) GetField() string {
@@ -844,7 +964,7 @@ type DiscardRequest struct {
 
 func (x *DiscardRequest) Reset() {
 	*x = DiscardRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[11]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +976,7 @@ func (x *DiscardRequest) String() string {
 func (*DiscardRequest) ProtoMessage() {}
 
 func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[11]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +989,7 @@ func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardRequest.ProtoReflect.Descriptor instead.
 func (*DiscardRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{11}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{13}
 }
 
 // The candidate after that.
@@ -883,7 +1003,7 @@ type DiscardResponse struct {
 
 func (x *DiscardResponse) Reset() {
 	*x = DiscardResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[12]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1015,7 @@ func (x *DiscardResponse) String() string {
 func (*DiscardResponse) ProtoMessage() {}
 
 func (x *DiscardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[12]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1028,7 @@ func (x *DiscardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardResponse.ProtoReflect.Descriptor instead.
 func (*DiscardResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{12}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DiscardResponse) GetRevision() int64 {
@@ -934,7 +1054,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[13]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1066,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[13]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1079,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{13}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PlanRequest) GetTo() *ConfigSelector {
@@ -994,7 +1114,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[14]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1126,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[14]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1139,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{14}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PlanResponse) GetPlan() *Plan {
@@ -1051,7 +1171,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[15]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1183,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[15]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1196,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{15}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Plan) GetOperations() []*PlannedOperation {
@@ -1141,7 +1261,7 @@ type Rehearsal struct {
 
 func (x *Rehearsal) Reset() {
 	*x = Rehearsal{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1273,7 @@ func (x *Rehearsal) String() string {
 func (*Rehearsal) ProtoMessage() {}
 
 func (x *Rehearsal) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[16]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1286,7 @@ func (x *Rehearsal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rehearsal.ProtoReflect.Descriptor instead.
 func (*Rehearsal) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{16}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Rehearsal) GetSkipped() string {
@@ -1203,7 +1323,7 @@ type Path struct {
 
 func (x *Path) Reset() {
 	*x = Path{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1335,7 @@ func (x *Path) String() string {
 func (*Path) ProtoMessage() {}
 
 func (x *Path) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[17]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1348,7 @@ func (x *Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Path.ProtoReflect.Descriptor instead.
 func (*Path) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{17}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Path) GetClient() string {
@@ -1262,7 +1382,7 @@ type Cut struct {
 
 func (x *Cut) Reset() {
 	*x = Cut{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1394,7 @@ func (x *Cut) String() string {
 func (*Cut) ProtoMessage() {}
 
 func (x *Cut) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[18]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1407,7 @@ func (x *Cut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cut.ProtoReflect.Descriptor instead.
 func (*Cut) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{18}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Cut) GetPath() *Path {
@@ -1335,7 +1455,7 @@ type PlannedOperation struct {
 
 func (x *PlannedOperation) Reset() {
 	*x = PlannedOperation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1467,7 @@ func (x *PlannedOperation) String() string {
 func (*PlannedOperation) ProtoMessage() {}
 
 func (x *PlannedOperation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[19]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1480,7 @@ func (x *PlannedOperation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedOperation.ProtoReflect.Descriptor instead.
 func (*PlannedOperation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{19}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PlannedOperation) GetCommand() string {
@@ -1406,7 +1526,7 @@ type Forecast struct {
 
 func (x *Forecast) Reset() {
 	*x = Forecast{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1538,7 @@ func (x *Forecast) String() string {
 func (*Forecast) ProtoMessage() {}
 
 func (x *Forecast) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[20]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1551,7 @@ func (x *Forecast) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forecast.ProtoReflect.Descriptor instead.
 func (*Forecast) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{20}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Forecast) GetNic() string {
@@ -1468,7 +1588,7 @@ type Waiting struct {
 
 func (x *Waiting) Reset() {
 	*x = Waiting{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1600,7 @@ func (x *Waiting) String() string {
 func (*Waiting) ProtoMessage() {}
 
 func (x *Waiting) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[21]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1613,7 @@ func (x *Waiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiting.ProtoReflect.Descriptor instead.
 func (*Waiting) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{21}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Waiting) GetNic() string {
@@ -1521,7 +1641,7 @@ type CheckRequest struct {
 
 func (x *CheckRequest) Reset() {
 	*x = CheckRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1653,7 @@ func (x *CheckRequest) String() string {
 func (*CheckRequest) ProtoMessage() {}
 
 func (x *CheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[22]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1666,7 @@ func (x *CheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
 func (*CheckRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{22}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CheckRequest) GetPaths() []*Path {
@@ -1567,7 +1687,7 @@ type CheckResponse struct {
 
 func (x *CheckResponse) Reset() {
 	*x = CheckResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1699,7 @@ func (x *CheckResponse) String() string {
 func (*CheckResponse) ProtoMessage() {}
 
 func (x *CheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[23]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1712,7 @@ func (x *CheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
 func (*CheckResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{23}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CheckResponse) GetPlan() *Plan {
@@ -1673,7 +1793,7 @@ type ApplyOptions struct {
 
 func (x *ApplyOptions) Reset() {
 	*x = ApplyOptions{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1805,7 @@ func (x *ApplyOptions) String() string {
 func (*ApplyOptions) ProtoMessage() {}
 
 func (x *ApplyOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[24]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1818,7 @@ func (x *ApplyOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyOptions.ProtoReflect.Descriptor instead.
 func (*ApplyOptions) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{24}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ApplyOptions) GetOperationId() string {
@@ -1768,7 +1888,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1900,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[25]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1913,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{25}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ApplyRequest) GetOptions() *ApplyOptions {
@@ -1814,7 +1934,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1946,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[26]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1959,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{26}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ApplyResponse) GetUpdate() *OperationUpdate {
@@ -1862,7 +1982,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1994,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[27]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +2007,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{27}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CommitRequest) GetOptions() *ApplyOptions {
@@ -1915,7 +2035,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2047,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[28]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2060,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{28}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CommitResponse) GetUpdate() *OperationUpdate {
@@ -1963,7 +2083,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2095,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[29]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2108,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{29}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RollbackRequest) GetOptions() *ApplyOptions {
@@ -2016,7 +2136,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2148,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[30]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2161,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{30}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RollbackResponse) GetUpdate() *OperationUpdate {
@@ -2064,7 +2184,7 @@ type ExtendDeadlineRequest struct {
 
 func (x *ExtendDeadlineRequest) Reset() {
 	*x = ExtendDeadlineRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2196,7 @@ func (x *ExtendDeadlineRequest) String() string {
 func (*ExtendDeadlineRequest) ProtoMessage() {}
 
 func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[31]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2209,7 @@ func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeadlineRequest.ProtoReflect.Descriptor instead.
 func (*ExtendDeadlineRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{31}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ExtendDeadlineRequest) GetOperationId() string {
@@ -2117,7 +2237,7 @@ type ExtendDeadlineResponse struct {
 
 func (x *ExtendDeadlineResponse) Reset() {
 	*x = ExtendDeadlineResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2249,7 @@ func (x *ExtendDeadlineResponse) String() string {
 func (*ExtendDeadlineResponse) ProtoMessage() {}
 
 func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[32]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2262,7 @@ func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeadlineResponse.ProtoReflect.Descriptor instead.
 func (*ExtendDeadlineResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{32}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExtendDeadlineResponse) GetPending() *Pending {
@@ -2166,7 +2286,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2178,7 +2298,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[33]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2191,7 +2311,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{33}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Pending) GetOperationId() string {
@@ -2224,7 +2344,7 @@ type OperationUpdate struct {
 
 func (x *OperationUpdate) Reset() {
 	*x = OperationUpdate{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2356,7 @@ func (x *OperationUpdate) String() string {
 func (*OperationUpdate) ProtoMessage() {}
 
 func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[34]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2369,7 @@ func (x *OperationUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperationUpdate.ProtoReflect.Descriptor instead.
 func (*OperationUpdate) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{34}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OperationUpdate) GetStep() *Step {
@@ -2283,7 +2403,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2415,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[35]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2428,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{35}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Step) GetTime() *timestamppb.Timestamp {
@@ -2382,7 +2502,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2514,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[36]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2527,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{36}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Operation) GetId() string {
@@ -2552,7 +2672,7 @@ type Probe struct {
 
 func (x *Probe) Reset() {
 	*x = Probe{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2684,7 @@ func (x *Probe) String() string {
 func (*Probe) ProtoMessage() {}
 
 func (x *Probe) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[37]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2697,7 @@ func (x *Probe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probe.ProtoReflect.Descriptor instead.
 func (*Probe) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{37}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Probe) GetName() string {
@@ -2612,7 +2732,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2744,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[38]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2757,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{38}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -2658,7 +2778,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2790,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[39]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2803,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{39}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -2702,7 +2822,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2714,7 +2834,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[40]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +2847,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{40}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
 }
 
 // The operations that the agent remembers.
@@ -2741,7 +2861,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +2873,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[41]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +2886,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{41}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -2785,7 +2905,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +2917,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[42]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +2930,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{42}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
 }
 
 // The stored revisions.
@@ -2824,7 +2944,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +2956,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[43]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +2969,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{43}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -2876,7 +2996,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2888,7 +3008,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[44]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2901,7 +3021,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{44}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Revision) GetRevision() int64 {
@@ -2941,7 +3061,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2953,7 +3073,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[45]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2966,7 +3086,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{45}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{47}
 }
 
 // Where the host stands.
@@ -3009,7 +3129,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[46]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3021,7 +3141,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[46]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3034,7 +3154,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{46}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetStatusResponse) GetStagedRevision() int64 {
@@ -3153,7 +3273,7 @@ type Remote struct {
 
 func (x *Remote) Reset() {
 	*x = Remote{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3165,7 +3285,7 @@ func (x *Remote) String() string {
 func (*Remote) ProtoMessage() {}
 
 func (x *Remote) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[47]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3178,7 +3298,7 @@ func (x *Remote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Remote.ProtoReflect.Descriptor instead.
 func (*Remote) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{47}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Remote) GetAddresses() []string {
@@ -3230,7 +3350,7 @@ type IncompleteRollback struct {
 
 func (x *IncompleteRollback) Reset() {
 	*x = IncompleteRollback{}
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[48]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3362,7 @@ func (x *IncompleteRollback) String() string {
 func (*IncompleteRollback) ProtoMessage() {}
 
 func (x *IncompleteRollback) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_net_config_proto_msgTypes[48]
+	mi := &file_hostnic_v1_net_config_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3375,7 @@ func (x *IncompleteRollback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncompleteRollback.ProtoReflect.Descriptor instead.
 func (*IncompleteRollback) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{48}
+	return file_hostnic_v1_net_config_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *IncompleteRollback) GetOperationId() string {
@@ -3334,7 +3454,14 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x11GetConfigResponse\x12*\n" +
 	"\x06config\x18\x01 \x01(\v2\x12.hostnic.v1.ConfigR\x06config\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1a\n" +
-	"\bdocument\x18\x03 \x01(\fR\bdocument\"j\n" +
+	"\bdocument\x18\x03 \x01(\fR\bdocument\"W\n" +
+	"\rImportRequest\x12\x12\n" +
+	"\x04nics\x18\x01 \x03(\tR\x04nics\x122\n" +
+	"\x06render\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"\x89\x01\n" +
+	"\x0eImportResponse\x12*\n" +
+	"\x06config\x18\x01 \x01(\v2\x12.hostnic.v1.ConfigR\x06config\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\fR\bdocument\x12/\n" +
+	"\bwarnings\x18\x03 \x03(\v2\x13.hostnic.v1.ProblemR\bwarnings\"j\n" +
 	"\bDocument\x12\x18\n" +
 	"\acontent\x18\x01 \x01(\fR\acontent\x122\n" +
 	"\x06format\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06format\x12\x10\n" +
@@ -3525,9 +3652,10 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x19CONFIG_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONFIG_SOURCE_STAGED\x10\x01\x12\x19\n" +
 	"\x15CONFIG_SOURCE_RUNNING\x10\x02\x12\x1b\n" +
-	"\x17CONFIG_SOURCE_COMMITTED\x10\x032\xc8\a\n" +
+	"\x17CONFIG_SOURCE_COMMITTED\x10\x032\x89\b\n" +
 	"\x10NetConfigService\x12H\n" +
-	"\tGetConfig\x12\x1c.hostnic.v1.GetConfigRequest\x1a\x1d.hostnic.v1.GetConfigResponse\x12<\n" +
+	"\tGetConfig\x12\x1c.hostnic.v1.GetConfigRequest\x1a\x1d.hostnic.v1.GetConfigResponse\x12?\n" +
+	"\x06Import\x12\x19.hostnic.v1.ImportRequest\x1a\x1a.hostnic.v1.ImportResponse\x12<\n" +
 	"\x05Stage\x12\x18.hostnic.v1.StageRequest\x1a\x19.hostnic.v1.StageResponse\x12B\n" +
 	"\aDiscard\x12\x1a.hostnic.v1.DiscardRequest\x1a\x1b.hostnic.v1.DiscardResponse\x129\n" +
 	"\x04Plan\x12\x17.hostnic.v1.PlanRequest\x1a\x18.hostnic.v1.PlanResponse\x12<\n" +
@@ -3554,7 +3682,7 @@ func file_hostnic_v1_net_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_net_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_hostnic_v1_net_config_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(ConfigSource)(0),              // 0: hostnic.v1.ConfigSource
 	(*ConfigSelector)(nil),         // 1: hostnic.v1.ConfigSelector
@@ -3564,150 +3692,157 @@ var file_hostnic_v1_net_config_proto_goTypes = []any{
 	(*Dns)(nil),                    // 5: hostnic.v1.Dns
 	(*GetConfigRequest)(nil),       // 6: hostnic.v1.GetConfigRequest
 	(*GetConfigResponse)(nil),      // 7: hostnic.v1.GetConfigResponse
-	(*Document)(nil),               // 8: hostnic.v1.Document
-	(*StageRequest)(nil),           // 9: hostnic.v1.StageRequest
-	(*StageResponse)(nil),          // 10: hostnic.v1.StageResponse
-	(*Problem)(nil),                // 11: hostnic.v1.Problem
-	(*DiscardRequest)(nil),         // 12: hostnic.v1.DiscardRequest
-	(*DiscardResponse)(nil),        // 13: hostnic.v1.DiscardResponse
-	(*PlanRequest)(nil),            // 14: hostnic.v1.PlanRequest
-	(*PlanResponse)(nil),           // 15: hostnic.v1.PlanResponse
-	(*Plan)(nil),                   // 16: hostnic.v1.Plan
-	(*Rehearsal)(nil),              // 17: hostnic.v1.Rehearsal
-	(*Path)(nil),                   // 18: hostnic.v1.Path
-	(*Cut)(nil),                    // 19: hostnic.v1.Cut
-	(*PlannedOperation)(nil),       // 20: hostnic.v1.PlannedOperation
-	(*Forecast)(nil),               // 21: hostnic.v1.Forecast
-	(*Waiting)(nil),                // 22: hostnic.v1.Waiting
-	(*CheckRequest)(nil),           // 23: hostnic.v1.CheckRequest
-	(*CheckResponse)(nil),          // 24: hostnic.v1.CheckResponse
-	(*ApplyOptions)(nil),           // 25: hostnic.v1.ApplyOptions
-	(*ApplyRequest)(nil),           // 26: hostnic.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 27: hostnic.v1.ApplyResponse
-	(*CommitRequest)(nil),          // 28: hostnic.v1.CommitRequest
-	(*CommitResponse)(nil),         // 29: hostnic.v1.CommitResponse
-	(*RollbackRequest)(nil),        // 30: hostnic.v1.RollbackRequest
-	(*RollbackResponse)(nil),       // 31: hostnic.v1.RollbackResponse
-	(*ExtendDeadlineRequest)(nil),  // 32: hostnic.v1.ExtendDeadlineRequest
-	(*ExtendDeadlineResponse)(nil), // 33: hostnic.v1.ExtendDeadlineResponse
-	(*Pending)(nil),                // 34: hostnic.v1.Pending
-	(*OperationUpdate)(nil),        // 35: hostnic.v1.OperationUpdate
-	(*Step)(nil),                   // 36: hostnic.v1.Step
-	(*Operation)(nil),              // 37: hostnic.v1.Operation
-	(*Probe)(nil),                  // 38: hostnic.v1.Probe
-	(*GetOperationRequest)(nil),    // 39: hostnic.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),   // 40: hostnic.v1.GetOperationResponse
-	(*ListOperationsRequest)(nil),  // 41: hostnic.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil), // 42: hostnic.v1.ListOperationsResponse
-	(*ListRevisionsRequest)(nil),   // 43: hostnic.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 44: hostnic.v1.ListRevisionsResponse
-	(*Revision)(nil),               // 45: hostnic.v1.Revision
-	(*GetStatusRequest)(nil),       // 46: hostnic.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 47: hostnic.v1.GetStatusResponse
-	(*Remote)(nil),                 // 48: hostnic.v1.Remote
-	(*IncompleteRollback)(nil),     // 49: hostnic.v1.IncompleteRollback
-	(*HostNic)(nil),                // 50: hostnic.v1.HostNic
-	(*Vlan)(nil),                   // 51: hostnic.v1.Vlan
-	(DocumentFormat)(0),            // 52: hostnic.v1.DocumentFormat
-	(*durationpb.Duration)(nil),    // 53: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 54: google.protobuf.Timestamp
-	(*Drift)(nil),                  // 55: hostnic.v1.Drift
+	(*ImportRequest)(nil),          // 8: hostnic.v1.ImportRequest
+	(*ImportResponse)(nil),         // 9: hostnic.v1.ImportResponse
+	(*Document)(nil),               // 10: hostnic.v1.Document
+	(*StageRequest)(nil),           // 11: hostnic.v1.StageRequest
+	(*StageResponse)(nil),          // 12: hostnic.v1.StageResponse
+	(*Problem)(nil),                // 13: hostnic.v1.Problem
+	(*DiscardRequest)(nil),         // 14: hostnic.v1.DiscardRequest
+	(*DiscardResponse)(nil),        // 15: hostnic.v1.DiscardResponse
+	(*PlanRequest)(nil),            // 16: hostnic.v1.PlanRequest
+	(*PlanResponse)(nil),           // 17: hostnic.v1.PlanResponse
+	(*Plan)(nil),                   // 18: hostnic.v1.Plan
+	(*Rehearsal)(nil),              // 19: hostnic.v1.Rehearsal
+	(*Path)(nil),                   // 20: hostnic.v1.Path
+	(*Cut)(nil),                    // 21: hostnic.v1.Cut
+	(*PlannedOperation)(nil),       // 22: hostnic.v1.PlannedOperation
+	(*Forecast)(nil),               // 23: hostnic.v1.Forecast
+	(*Waiting)(nil),                // 24: hostnic.v1.Waiting
+	(*CheckRequest)(nil),           // 25: hostnic.v1.CheckRequest
+	(*CheckResponse)(nil),          // 26: hostnic.v1.CheckResponse
+	(*ApplyOptions)(nil),           // 27: hostnic.v1.ApplyOptions
+	(*ApplyRequest)(nil),           // 28: hostnic.v1.ApplyRequest
+	(*ApplyResponse)(nil),          // 29: hostnic.v1.ApplyResponse
+	(*CommitRequest)(nil),          // 30: hostnic.v1.CommitRequest
+	(*CommitResponse)(nil),         // 31: hostnic.v1.CommitResponse
+	(*RollbackRequest)(nil),        // 32: hostnic.v1.RollbackRequest
+	(*RollbackResponse)(nil),       // 33: hostnic.v1.RollbackResponse
+	(*ExtendDeadlineRequest)(nil),  // 34: hostnic.v1.ExtendDeadlineRequest
+	(*ExtendDeadlineResponse)(nil), // 35: hostnic.v1.ExtendDeadlineResponse
+	(*Pending)(nil),                // 36: hostnic.v1.Pending
+	(*OperationUpdate)(nil),        // 37: hostnic.v1.OperationUpdate
+	(*Step)(nil),                   // 38: hostnic.v1.Step
+	(*Operation)(nil),              // 39: hostnic.v1.Operation
+	(*Probe)(nil),                  // 40: hostnic.v1.Probe
+	(*GetOperationRequest)(nil),    // 41: hostnic.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),   // 42: hostnic.v1.GetOperationResponse
+	(*ListOperationsRequest)(nil),  // 43: hostnic.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil), // 44: hostnic.v1.ListOperationsResponse
+	(*ListRevisionsRequest)(nil),   // 45: hostnic.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 46: hostnic.v1.ListRevisionsResponse
+	(*Revision)(nil),               // 47: hostnic.v1.Revision
+	(*GetStatusRequest)(nil),       // 48: hostnic.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 49: hostnic.v1.GetStatusResponse
+	(*Remote)(nil),                 // 50: hostnic.v1.Remote
+	(*IncompleteRollback)(nil),     // 51: hostnic.v1.IncompleteRollback
+	(*HostNic)(nil),                // 52: hostnic.v1.HostNic
+	(*Vlan)(nil),                   // 53: hostnic.v1.Vlan
+	(DocumentFormat)(0),            // 54: hostnic.v1.DocumentFormat
+	(*durationpb.Duration)(nil),    // 55: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 56: google.protobuf.Timestamp
+	(*Drift)(nil),                  // 57: hostnic.v1.Drift
 }
 var file_hostnic_v1_net_config_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ConfigSelector.source:type_name -> hostnic.v1.ConfigSource
 	3,  // 1: hostnic.v1.Config.networks:type_name -> hostnic.v1.Network
-	50, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
+	52, // 2: hostnic.v1.Config.host_nics:type_name -> hostnic.v1.HostNic
 	4,  // 3: hostnic.v1.Config.routes:type_name -> hostnic.v1.Route
 	5,  // 4: hostnic.v1.Config.dns:type_name -> hostnic.v1.Dns
-	51, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
+	53, // 5: hostnic.v1.Network.vlan:type_name -> hostnic.v1.Vlan
 	1,  // 6: hostnic.v1.GetConfigRequest.config:type_name -> hostnic.v1.ConfigSelector
-	52, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
+	54, // 7: hostnic.v1.GetConfigRequest.render:type_name -> hostnic.v1.DocumentFormat
 	2,  // 8: hostnic.v1.GetConfigResponse.config:type_name -> hostnic.v1.Config
-	52, // 9: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
-	8,  // 10: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
-	11, // 11: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
-	1,  // 12: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
-	1,  // 13: hostnic.v1.PlanRequest.from:type_name -> hostnic.v1.ConfigSelector
-	18, // 14: hostnic.v1.PlanRequest.paths:type_name -> hostnic.v1.Path
-	16, // 15: hostnic.v1.PlanResponse.plan:type_name -> hostnic.v1.Plan
-	20, // 16: hostnic.v1.Plan.operations:type_name -> hostnic.v1.PlannedOperation
-	21, // 17: hostnic.v1.Plan.forecast:type_name -> hostnic.v1.Forecast
-	22, // 18: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
-	11, // 19: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
-	19, // 20: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
-	17, // 21: hostnic.v1.Plan.rehearsal:type_name -> hostnic.v1.Rehearsal
-	53, // 22: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
-	18, // 23: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
-	18, // 24: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
-	16, // 25: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
-	53, // 26: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
-	53, // 27: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
-	18, // 28: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
-	25, // 29: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
-	35, // 30: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
-	25, // 31: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
-	35, // 32: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
-	25, // 33: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
-	35, // 34: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
-	53, // 35: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
-	34, // 36: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
-	53, // 37: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
-	36, // 38: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
-	37, // 39: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
-	54, // 40: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
-	54, // 41: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	53, // 42: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
-	55, // 43: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
-	22, // 44: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
-	11, // 45: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
-	21, // 46: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
-	53, // 47: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
-	38, // 48: hostnic.v1.Operation.probes:type_name -> hostnic.v1.Probe
-	55, // 49: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
-	37, // 50: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
-	37, // 51: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
-	45, // 52: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
-	54, // 53: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	37, // 54: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
-	55, // 55: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
-	22, // 56: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
-	34, // 57: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
-	49, // 58: hostnic.v1.GetStatusResponse.incomplete:type_name -> hostnic.v1.IncompleteRollback
-	48, // 59: hostnic.v1.GetStatusResponse.remote:type_name -> hostnic.v1.Remote
-	54, // 60: hostnic.v1.Remote.certificate_expires:type_name -> google.protobuf.Timestamp
-	55, // 61: hostnic.v1.IncompleteRollback.remaining:type_name -> hostnic.v1.Drift
-	53, // 62: hostnic.v1.IncompleteRollback.next:type_name -> google.protobuf.Duration
-	6,  // 63: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
-	9,  // 64: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
-	12, // 65: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
-	14, // 66: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
-	23, // 67: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
-	26, // 68: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
-	28, // 69: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
-	30, // 70: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
-	32, // 71: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
-	39, // 72: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
-	41, // 73: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
-	43, // 74: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
-	46, // 75: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
-	7,  // 76: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
-	10, // 77: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
-	13, // 78: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
-	15, // 79: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
-	24, // 80: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
-	27, // 81: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
-	29, // 82: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
-	31, // 83: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
-	33, // 84: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
-	40, // 85: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
-	42, // 86: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
-	44, // 87: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
-	47, // 88: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
-	76, // [76:89] is the sub-list for method output_type
-	63, // [63:76] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	54, // 9: hostnic.v1.ImportRequest.render:type_name -> hostnic.v1.DocumentFormat
+	2,  // 10: hostnic.v1.ImportResponse.config:type_name -> hostnic.v1.Config
+	13, // 11: hostnic.v1.ImportResponse.warnings:type_name -> hostnic.v1.Problem
+	54, // 12: hostnic.v1.Document.format:type_name -> hostnic.v1.DocumentFormat
+	10, // 13: hostnic.v1.StageRequest.documents:type_name -> hostnic.v1.Document
+	13, // 14: hostnic.v1.StageResponse.warnings:type_name -> hostnic.v1.Problem
+	1,  // 15: hostnic.v1.PlanRequest.to:type_name -> hostnic.v1.ConfigSelector
+	1,  // 16: hostnic.v1.PlanRequest.from:type_name -> hostnic.v1.ConfigSelector
+	20, // 17: hostnic.v1.PlanRequest.paths:type_name -> hostnic.v1.Path
+	18, // 18: hostnic.v1.PlanResponse.plan:type_name -> hostnic.v1.Plan
+	22, // 19: hostnic.v1.Plan.operations:type_name -> hostnic.v1.PlannedOperation
+	23, // 20: hostnic.v1.Plan.forecast:type_name -> hostnic.v1.Forecast
+	24, // 21: hostnic.v1.Plan.waiting:type_name -> hostnic.v1.Waiting
+	13, // 22: hostnic.v1.Plan.warnings:type_name -> hostnic.v1.Problem
+	21, // 23: hostnic.v1.Plan.cuts:type_name -> hostnic.v1.Cut
+	19, // 24: hostnic.v1.Plan.rehearsal:type_name -> hostnic.v1.Rehearsal
+	55, // 25: hostnic.v1.Rehearsal.duration:type_name -> google.protobuf.Duration
+	20, // 26: hostnic.v1.Cut.path:type_name -> hostnic.v1.Path
+	20, // 27: hostnic.v1.CheckRequest.paths:type_name -> hostnic.v1.Path
+	18, // 28: hostnic.v1.CheckResponse.plan:type_name -> hostnic.v1.Plan
+	55, // 29: hostnic.v1.ApplyOptions.revert_after:type_name -> google.protobuf.Duration
+	55, // 30: hostnic.v1.ApplyOptions.wait:type_name -> google.protobuf.Duration
+	20, // 31: hostnic.v1.ApplyOptions.paths:type_name -> hostnic.v1.Path
+	27, // 32: hostnic.v1.ApplyRequest.options:type_name -> hostnic.v1.ApplyOptions
+	37, // 33: hostnic.v1.ApplyResponse.update:type_name -> hostnic.v1.OperationUpdate
+	27, // 34: hostnic.v1.CommitRequest.options:type_name -> hostnic.v1.ApplyOptions
+	37, // 35: hostnic.v1.CommitResponse.update:type_name -> hostnic.v1.OperationUpdate
+	27, // 36: hostnic.v1.RollbackRequest.options:type_name -> hostnic.v1.ApplyOptions
+	37, // 37: hostnic.v1.RollbackResponse.update:type_name -> hostnic.v1.OperationUpdate
+	55, // 38: hostnic.v1.ExtendDeadlineRequest.revert_after:type_name -> google.protobuf.Duration
+	36, // 39: hostnic.v1.ExtendDeadlineResponse.pending:type_name -> hostnic.v1.Pending
+	55, // 40: hostnic.v1.Pending.remaining:type_name -> google.protobuf.Duration
+	38, // 41: hostnic.v1.OperationUpdate.step:type_name -> hostnic.v1.Step
+	39, // 42: hostnic.v1.OperationUpdate.operation:type_name -> hostnic.v1.Operation
+	56, // 43: hostnic.v1.Step.time:type_name -> google.protobuf.Timestamp
+	56, // 44: hostnic.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	55, // 45: hostnic.v1.Operation.duration:type_name -> google.protobuf.Duration
+	57, // 46: hostnic.v1.Operation.remaining:type_name -> hostnic.v1.Drift
+	24, // 47: hostnic.v1.Operation.waiting:type_name -> hostnic.v1.Waiting
+	13, // 48: hostnic.v1.Operation.warnings:type_name -> hostnic.v1.Problem
+	23, // 49: hostnic.v1.Operation.disrupted:type_name -> hostnic.v1.Forecast
+	55, // 50: hostnic.v1.Operation.revert_after:type_name -> google.protobuf.Duration
+	40, // 51: hostnic.v1.Operation.probes:type_name -> hostnic.v1.Probe
+	57, // 52: hostnic.v1.Operation.healed:type_name -> hostnic.v1.Drift
+	39, // 53: hostnic.v1.GetOperationResponse.operation:type_name -> hostnic.v1.Operation
+	39, // 54: hostnic.v1.ListOperationsResponse.operations:type_name -> hostnic.v1.Operation
+	47, // 55: hostnic.v1.ListRevisionsResponse.revisions:type_name -> hostnic.v1.Revision
+	56, // 56: hostnic.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	39, // 57: hostnic.v1.GetStatusResponse.operation:type_name -> hostnic.v1.Operation
+	57, // 58: hostnic.v1.GetStatusResponse.drift:type_name -> hostnic.v1.Drift
+	24, // 59: hostnic.v1.GetStatusResponse.waiting:type_name -> hostnic.v1.Waiting
+	36, // 60: hostnic.v1.GetStatusResponse.pending:type_name -> hostnic.v1.Pending
+	51, // 61: hostnic.v1.GetStatusResponse.incomplete:type_name -> hostnic.v1.IncompleteRollback
+	50, // 62: hostnic.v1.GetStatusResponse.remote:type_name -> hostnic.v1.Remote
+	56, // 63: hostnic.v1.Remote.certificate_expires:type_name -> google.protobuf.Timestamp
+	57, // 64: hostnic.v1.IncompleteRollback.remaining:type_name -> hostnic.v1.Drift
+	55, // 65: hostnic.v1.IncompleteRollback.next:type_name -> google.protobuf.Duration
+	6,  // 66: hostnic.v1.NetConfigService.GetConfig:input_type -> hostnic.v1.GetConfigRequest
+	8,  // 67: hostnic.v1.NetConfigService.Import:input_type -> hostnic.v1.ImportRequest
+	11, // 68: hostnic.v1.NetConfigService.Stage:input_type -> hostnic.v1.StageRequest
+	14, // 69: hostnic.v1.NetConfigService.Discard:input_type -> hostnic.v1.DiscardRequest
+	16, // 70: hostnic.v1.NetConfigService.Plan:input_type -> hostnic.v1.PlanRequest
+	25, // 71: hostnic.v1.NetConfigService.Check:input_type -> hostnic.v1.CheckRequest
+	28, // 72: hostnic.v1.NetConfigService.Apply:input_type -> hostnic.v1.ApplyRequest
+	30, // 73: hostnic.v1.NetConfigService.Commit:input_type -> hostnic.v1.CommitRequest
+	32, // 74: hostnic.v1.NetConfigService.Rollback:input_type -> hostnic.v1.RollbackRequest
+	34, // 75: hostnic.v1.NetConfigService.ExtendDeadline:input_type -> hostnic.v1.ExtendDeadlineRequest
+	41, // 76: hostnic.v1.NetConfigService.GetOperation:input_type -> hostnic.v1.GetOperationRequest
+	43, // 77: hostnic.v1.NetConfigService.ListOperations:input_type -> hostnic.v1.ListOperationsRequest
+	45, // 78: hostnic.v1.NetConfigService.ListRevisions:input_type -> hostnic.v1.ListRevisionsRequest
+	48, // 79: hostnic.v1.NetConfigService.GetStatus:input_type -> hostnic.v1.GetStatusRequest
+	7,  // 80: hostnic.v1.NetConfigService.GetConfig:output_type -> hostnic.v1.GetConfigResponse
+	9,  // 81: hostnic.v1.NetConfigService.Import:output_type -> hostnic.v1.ImportResponse
+	12, // 82: hostnic.v1.NetConfigService.Stage:output_type -> hostnic.v1.StageResponse
+	15, // 83: hostnic.v1.NetConfigService.Discard:output_type -> hostnic.v1.DiscardResponse
+	17, // 84: hostnic.v1.NetConfigService.Plan:output_type -> hostnic.v1.PlanResponse
+	26, // 85: hostnic.v1.NetConfigService.Check:output_type -> hostnic.v1.CheckResponse
+	29, // 86: hostnic.v1.NetConfigService.Apply:output_type -> hostnic.v1.ApplyResponse
+	31, // 87: hostnic.v1.NetConfigService.Commit:output_type -> hostnic.v1.CommitResponse
+	33, // 88: hostnic.v1.NetConfigService.Rollback:output_type -> hostnic.v1.RollbackResponse
+	35, // 89: hostnic.v1.NetConfigService.ExtendDeadline:output_type -> hostnic.v1.ExtendDeadlineResponse
+	42, // 90: hostnic.v1.NetConfigService.GetOperation:output_type -> hostnic.v1.GetOperationResponse
+	44, // 91: hostnic.v1.NetConfigService.ListOperations:output_type -> hostnic.v1.ListOperationsResponse
+	46, // 92: hostnic.v1.NetConfigService.ListRevisions:output_type -> hostnic.v1.ListRevisionsResponse
+	49, // 93: hostnic.v1.NetConfigService.GetStatus:output_type -> hostnic.v1.GetStatusResponse
+	80, // [80:94] is the sub-list for method output_type
+	66, // [66:80] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_net_config_proto_init() }
@@ -3719,17 +3854,17 @@ func file_hostnic_v1_net_config_proto_init() {
 	file_hostnic_v1_net_config_proto_msgTypes[0].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[3].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[8].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[24].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[29].OneofWrappers = []any{}
-	file_hostnic_v1_net_config_proto_msgTypes[36].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[10].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[26].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[31].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[38].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_net_config_proto_rawDesc), len(file_hostnic_v1_net_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   49,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

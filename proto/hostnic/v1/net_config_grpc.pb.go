@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	NetConfigService_GetConfig_FullMethodName      = "/hostnic.v1.NetConfigService/GetConfig"
+	NetConfigService_Import_FullMethodName         = "/hostnic.v1.NetConfigService/Import"
 	NetConfigService_Stage_FullMethodName          = "/hostnic.v1.NetConfigService/Stage"
 	NetConfigService_Discard_FullMethodName        = "/hostnic.v1.NetConfigService/Discard"
 	NetConfigService_Plan_FullMethodName           = "/hostnic.v1.NetConfigService/Plan"
@@ -54,6 +55,11 @@ const (
 type NetConfigServiceClient interface {
 	// GetConfig returns one of the configurations.
 	GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error)
+	// Import describes what is on the host, whoever has made it, as a document: staged
+	// and committed, it takes the host over without changing anything. Nothing is
+	// staged by it. Errors: NOT_FOUND for a NIC that is not there, FAILED_PRECONDITION
+	// for one that no document can speak of.
+	Import(ctx context.Context, in *ImportRequest, opts ...grpc.CallOption) (*ImportResponse, error)
 	// Stage merges edits into the candidate. The kernel is not touched. Either all
 	// edits are taken or none.
 	Stage(ctx context.Context, in *StageRequest, opts ...grpc.CallOption) (*StageResponse, error)
@@ -102,6 +108,16 @@ func (c *netConfigServiceClient) GetConfig(ctx context.Context, in *GetConfigReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetConfigResponse)
 	err := c.cc.Invoke(ctx, NetConfigService_GetConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *netConfigServiceClient) Import(ctx context.Context, in *ImportRequest, opts ...grpc.CallOption) (*ImportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportResponse)
+	err := c.cc.Invoke(ctx, NetConfigService_Import_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -273,6 +289,11 @@ func (c *netConfigServiceClient) GetStatus(ctx context.Context, in *GetStatusReq
 type NetConfigServiceServer interface {
 	// GetConfig returns one of the configurations.
 	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
+	// Import describes what is on the host, whoever has made it, as a document: staged
+	// and committed, it takes the host over without changing anything. Nothing is
+	// staged by it. Errors: NOT_FOUND for a NIC that is not there, FAILED_PRECONDITION
+	// for one that no document can speak of.
+	Import(context.Context, *ImportRequest) (*ImportResponse, error)
 	// Stage merges edits into the candidate. The kernel is not touched. Either all
 	// edits are taken or none.
 	Stage(context.Context, *StageRequest) (*StageResponse, error)
@@ -319,6 +340,9 @@ type UnimplementedNetConfigServiceServer struct{}
 
 func (UnimplementedNetConfigServiceServer) GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConfig not implemented")
+}
+func (UnimplementedNetConfigServiceServer) Import(context.Context, *ImportRequest) (*ImportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Import not implemented")
 }
 func (UnimplementedNetConfigServiceServer) Stage(context.Context, *StageRequest) (*StageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stage not implemented")
@@ -391,6 +415,24 @@ func _NetConfigService_GetConfig_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(NetConfigServiceServer).GetConfig(ctx, req.(*GetConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NetConfigService_Import_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NetConfigServiceServer).Import(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NetConfigService_Import_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NetConfigServiceServer).Import(ctx, req.(*ImportRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -600,6 +642,10 @@ var NetConfigService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetConfig",
 			Handler:    _NetConfigService_GetConfig_Handler,
+		},
+		{
+			MethodName: "Import",
+			Handler:    _NetConfigService_Import_Handler,
 		},
 		{
 			MethodName: "Stage",
