@@ -83,8 +83,11 @@ var table = []rule{
 		pkg: "agent/inventory", ours: []string{"netcfg", "netcfg/state", "netcfg/plan"},
 		why: "the one eye for clients",
 	}, {
+		pkg: "agent/managers",
+		why: "knows the other programs that configure links, and nothing of ours",
+	}, {
 		pkg:  "agent/engine",
-		ours: []string{"netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan", "netcfg/converge", "agent/store"},
+		ours: []string{"agent/managers", "netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan", "netcfg/converge", "agent/store"},
 		why:  "decides on values; the kernel comes in as an interface",
 	}, {
 		pkg: "agent/metrics", ours: []string{"agent/engine", "agent/inventory", "netcfg", "netcfg/plan"},
