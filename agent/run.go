@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/managers"
 	"github.com/hostnic/hostnic/agent/metrics"
 	"github.com/hostnic/hostnic/agent/probe"
 	"github.com/hostnic/hostnic/agent/server"
@@ -109,6 +111,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		},
 		Limits:      netcfg.Limits{ExtraBondNames: c.ExtraBondNames, AllowOverlap: c.AllowOverlap},
 		DriftPolicy: engine.DriftPolicy(c.Drift),
+		Managers:    others(c, log),
 	})
 	a.inventory = inventory.New(eye{k}, func(s state.Snapshot) inventory.Knowledge { return server.Known(a.engine, s) })
 	a.server = server.New(server.Options{
@@ -124,6 +127,17 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		Version:   Version, Log: log,
 	})
 	return a, nil
+}
+
+// others are the other programs that configure links; nil where there are none to meet:
+// what they say about themselves is about the network namespace of the machine.
+func others(c Config, log *slog.Logger) engine.Managers {
+	own, err := os.Readlink("/proc/self/ns/net")
+	first, err1 := os.Readlink("/proc/1/ns/net") // which a sandbox may hide
+	if c.Netns != "" || err == nil && err1 == nil && own != first {
+		return nil
+	}
+	return managers.Host{Root: "/", Run: managers.Command, Log: log}
 }
 
 // prober is engine.Prober, of what reaches out by netlink and by sockets.

@@ -64,6 +64,8 @@ type Options struct {
 	Leaser Leaser
 	// Rehearse is where plans are rehearsed; nil is nowhere.
 	Rehearse Rehearse
+	// Managers are the other programs that configure links; nil knows of none.
+	Managers Managers
 	// Known is told, and must not wait, when readers that keep what they have read should
 	// read the View again; nil is nobody.
 	Known func()

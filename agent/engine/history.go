@@ -138,6 +138,7 @@ func (e *Engine) end(t *tracked, op Operation) {
 	if e.ended != nil && e.ended.Request.ID == op.ID {
 		e.over(t, &op, op.State)
 	}
+	e.release()
 	e.saveOperations(t, op)
 	e.Log.Info("operation ended", "id", op.ID, "kind", op.Kind, "state", op.State, "author", op.Author, "writes", op.Writes, "error", op.Err)
 	if e.Witness != nil {

@@ -59,6 +59,8 @@ type Request struct {
 	Force bool
 	// NoRehearse goes without a rehearsal.
 	NoRehearse bool
+	// TakeOver takes links over from the programs that manage them.
+	TakeOver bool
 	// Paths are connections that the change must not cut unasked, beside those to
 	// Options.ControlPlane.
 	Paths []plan.Path
@@ -71,7 +73,7 @@ type Request struct {
 
 // same is true of a repetition of the request.
 func (r Request) same(o Request) bool {
-	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Wait == o.Wait && r.Force == o.Force && r.NoRehearse == o.NoRehearse &&
+	return r.Kind == o.Kind && r.Comment == o.Comment && r.RevertAfter == o.RevertAfter && r.Wait == o.Wait && r.Force == o.Force && r.NoRehearse == o.NoRehearse && r.TakeOver == o.TakeOver &&
 		slices.Equal(r.Probes, o.Probes) && equalPointer(r.StagedRevision, o.StagedRevision) && equalPointer(r.Revision, o.Revision)
 }
 

@@ -111,6 +111,9 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		return problems
 	}
 	op.Warnings = warnings
+	if err := e.takeOver(ctx, t, next); err != nil {
+		return err
+	}
 	journal := journalRecord{Serial: e.serial + 1, Pending: true, BootID: e.BootID, ID: op.ID, Begun: begun{t.request, op.Started}, Revision: e.committedRevision, Previous: e.running, Next: next}
 	old, memory := []netcfg.Config{e.running}, e.memory
 	if op.Kind == Rollback {

@@ -88,9 +88,13 @@ func (e *Engine) Plan(ctx context.Context, to Selector, from *Selector, paths []
 	if len(problems) > 0 {
 		return PlanResult{}, problems
 	}
+	claims, err := e.claimed(ctx, next, in.Memory)
+	if err != nil {
+		return PlanResult{}, err
+	}
 	p := plan.Build(intent, in.Snapshot)
 	return PlanResult{
-		Plan: p, Waiting: intent.Waiting, Warnings: slices.Concat(warnings, intent.Warnings, p.Warnings), Cuts: plan.Cuts(in.Snapshot, p, e.paths(paths)),
+		Plan: p, Waiting: intent.Waiting, Warnings: slices.Concat(warnings, intent.Warnings, p.Warnings, elsewhere(claims)), Cuts: plan.Cuts(in.Snapshot, p, e.paths(paths)),
 		target: converge.Target{Config: next, Memory: in.Memory, Known: in.Known, Leases: func() plan.Leases { return v.lending.at(e.Clock()) }}, host: in.Snapshot,
 	}, nil
 }

@@ -175,6 +175,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	close(e.loaded)
 	if known {
 		e.converge(ctx, s)
+		e.release()
 	}
 	e.publish()
 	return nil

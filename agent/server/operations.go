@@ -43,7 +43,7 @@ func request(kind engine.Kind, o *hostnicv1.ApplyOptions) engine.Request {
 		r.StagedRevision = o.StagedRevision
 		r.RevertAfter = o.GetRevertAfter().AsDuration()
 		r.Wait = o.GetWait().AsDuration()
-		r.Force, r.NoRehearse = o.GetForce(), o.GetNoRehearse()
+		r.Force, r.NoRehearse, r.TakeOver = o.GetForce(), o.GetNoRehearse(), o.GetTakeOver()
 		r.Probes = o.GetProbes()
 	}
 	return r

@@ -21,6 +21,8 @@ type changeOptions struct {
 	wait time.Duration
 	// noRehearse goes to the host without a rehearsal.
 	noRehearse bool
+	// takeOver takes links over from other managers.
+	takeOver bool
 	// probes are what the change must not break; none given is up to the agent.
 	probes []string
 }
@@ -29,6 +31,7 @@ func (o *changeOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.force, "force", false, "go on although the change interrupts your own connection, or leaves the control plane no way to the host")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for leases, carriers, LACP and address checks, and take the change back if they do not come (30s)")
 	cmd.Flags().BoolVar(&o.noRehearse, "no-rehearse", false, "do not play the plan on stand-ins first")
+	cmd.Flags().BoolVar(&o.takeOver, "take-over", false, "tell NetworkManager or systemd-networkd to leave the links alone that become the agent's")
 	probeFlag(cmd, &o.probes)
 }
 
@@ -56,6 +59,7 @@ func (o *changeOptions) onto(options *hostnicv1.ApplyOptions) *hostnicv1.ApplyOp
 		options.Wait = durationpb.New(o.wait)
 	}
 	options.Force, options.NoRehearse, options.Probes = o.force, o.noRehearse, o.probes
+	options.TakeOver = o.takeOver
 	return options
 }
 

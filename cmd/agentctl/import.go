@@ -30,6 +30,7 @@ What the agent has already is printed as it is configured.` + exits(exitRefused,
   agentctl commit`,
 		GroupID:           groupChange,
 		Annotations:       map[string]string{rendersXML: "yes"},
+		Args:              arguments(0, -1),
 		ValidArgsFunction: g.completeNics(-1, anyNic),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runImport(cmd.Context(), importOptions{g, args}, cmd.OutOrStdout(), cmd.ErrOrStderr())

@@ -277,7 +277,7 @@ func unsayable(a state.Address) string {
 	case a.LinkLocal():
 		return ""
 	case a.Valid != state.Forever:
-		return fmt.Sprintf("it is for %d s more, from DHCP or a router advertisement", a.Valid)
+		return fmt.Sprintf("it is for %d s more, from DHCP or a router advertisement (boot_protocol dhcp has the agent get one of its own)", a.Valid)
 	case a.Peer.IsValid() && a.Peer != a.Prefix.Addr():
 		return "it has a peer, " + a.Peer.String()
 	case a.Scope != 0:

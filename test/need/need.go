@@ -47,6 +47,9 @@ const (
 	Dnsmasq Feature = "dnsmasq"
 	Kea     Feature = "kea"
 
+	// Another manager of links, with the bus by which it is talked to.
+	Networkd Feature = "networkd"
+
 	Lldpd    Feature = "lldpd"    // the other end of LLDP
 	Promtool Feature = "promtool" // Prometheus's judge of metrics and rules
 )
@@ -135,6 +138,12 @@ var probes = map[Feature]func() error{
 	Dnsmasq: sync.OnceValue(func() error { return there(DnsmasqPath()) }),
 	Kea:     sync.OnceValue(func() error { return there(KeaPath()) }),
 
+	Networkd: sync.OnceValue(func() error {
+		if err := there(NetworkdPath()); err != nil {
+			return err
+		}
+		return there("/usr/bin/dbus-daemon")
+	}),
 	Lldpd:    sync.OnceValue(func() error { return there(LldpdPath()) }),
 	Promtool: sync.OnceValue(func() error { return there(PromtoolPath()) }),
 }

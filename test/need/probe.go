@@ -160,6 +160,9 @@ func DnsmasqPath() string { return "/usr/sbin/dnsmasq" }
 // that test/run-in-kernel-setup has unpacked.
 func KeaPath() string { return unpacked("kea", "/usr/sbin/kea-dhcp4") }
 
+// NetworkdPath is systemd-networkd, when Networkd is there.
+func NetworkdPath() string { return "/usr/lib/systemd/systemd-networkd" }
+
 // LldpdPath is lldpd, when Lldpd is there.
 func LldpdPath() string { return unpacked("lldpd", "/usr/sbin/lldpd") }
 

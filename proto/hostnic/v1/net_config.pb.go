@@ -1786,7 +1786,14 @@ type ApplyOptions struct {
 	// the addresses of control_plane in agent.yaml are watched over without being
 	// named. One that is not a connection of this host is ignored. At most 16.
 	// Errors: INVALID_ARGUMENT when an address is none.
-	Paths         []*Path `protobuf:"bytes,8,rep,name=paths,proto3" json:"paths,omitempty"`
+	Paths []*Path `protobuf:"bytes,8,rep,name=paths,proto3" json:"paths,omitempty"`
+	// Take the links over that another program manages, of those that the agent has not
+	// got yet: that is told to leave them alone by a file of its own, which is removed
+	// when no configuration speaks of the link any more. NetworkManager and
+	// systemd-networkd can be told so; what ifupdown does has to be taken out by hand.
+	// Errors without it: FAILED_PRECONDITION, managed-elsewhere, with the commands that
+	// hand the link over.
+	TakeOver      bool `protobuf:"varint,25,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1875,6 +1882,13 @@ func (x *ApplyOptions) GetPaths() []*Path {
 		return x.Paths
 	}
 	return nil
+}
+
+func (x *ApplyOptions) GetTakeOver() bool {
+	if x != nil {
+		return x.TakeOver
+	}
+	return false
 }
 
 // Asks for an apply.
@@ -2391,7 +2405,7 @@ type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it began.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// validating, planning, rehearsing, probing, applying, verifying, waiting,
+	// validating, taking-over, planning, rehearsing, probing, applying, verifying, waiting,
 	// rolling-back, storing, done. probing comes before the first change and after the
 	// last, a line for each probe.
 	Phase string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
@@ -3531,7 +3545,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\fCheckRequest\x12&\n" +
 	"\x05paths\x18\x01 \x03(\v2\x10.hostnic.v1.PathR\x05paths\"5\n" +
 	"\rCheckResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xd7\x02\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.hostnic.v1.PlanR\x04plan\"\xf4\x02\n" +
 	"\fApplyOptions\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12,\n" +
 	"\x0fstaged_revision\x18\x02 \x01(\x03H\x00R\x0estagedRevision\x88\x01\x01\x12<\n" +
@@ -3541,7 +3555,8 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x05force\x18\x05 \x01(\bR\x05force\x12\x16\n" +
 	"\x06probes\x18\x06 \x03(\tR\x06probes\x12-\n" +
 	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12&\n" +
-	"\x05paths\x18\b \x03(\v2\x10.hostnic.v1.PathR\x05pathsB\x12\n" +
+	"\x05paths\x18\b \x03(\v2\x10.hostnic.v1.PathR\x05paths\x12\x1b\n" +
+	"\ttake_over\x18\x19 \x01(\bR\btakeOverB\x12\n" +
 	"\x10_staged_revision\"B\n" +
 	"\fApplyRequest\x122\n" +
 	"\aoptions\x18\x01 \x01(\v2\x18.hostnic.v1.ApplyOptionsR\aoptions\"D\n" +
