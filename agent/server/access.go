@@ -47,6 +47,8 @@ var needed = map[string]Role{
 
 	hostnicv1.CapabilitiesService_GetCapabilities_FullMethodName: Reader,
 
+	hostnicv1.DoctorService_Examine_FullMethodName: Reader,
+
 	grpc_health_v1.Health_Check_FullMethodName: Reader,
 	grpc_health_v1.Health_List_FullMethodName:  Reader,
 	grpc_health_v1.Health_Watch_FullMethodName: Reader,

@@ -32,6 +32,7 @@ func (h *health) register(to grpc.ServiceRegistrar) { healthpb.RegisterHealthSer
 // have become able or unable to write.
 func (h *health) refresh() {
 	h.SetServingStatus(hostnicv1.HostNicService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	h.SetServingStatus(hostnicv1.DoctorService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
 	h.SetServingStatus(hostnicv1.CapabilitiesService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
 	writes := healthpb.HealthCheckResponse_NOT_SERVING
 	select {

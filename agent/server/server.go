@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/hostnic/hostnic/agent/doctor"
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/netcfg/codec"
@@ -58,6 +59,8 @@ type Options struct {
 	// Transient are errors that pass by themselves, answered as worth another try.
 	Transient []error
 	Features  Features
+	// Examine looks for what is wrong on the host.
+	Examine func(context.Context) ([]doctor.Finding, []doctor.Skipped, error)
 	// Called is told of each call that has ended, with its status code; nil is nobody.
 	Called func(method, code string, took time.Duration)
 	// Version is that of the agent.
@@ -106,6 +109,7 @@ func New(o Options) *Server {
 	hostnicv1.RegisterHostNicServiceServer(s.grpc, &nicService{server: s})
 	hostnicv1.RegisterNetConfigServiceServer(s.grpc, &configService{server: s})
 	hostnicv1.RegisterCapabilitiesServiceServer(s.grpc, &capabilitiesService{server: s})
+	hostnicv1.RegisterDoctorServiceServer(s.grpc, &doctorService{server: s})
 	s.health.register(s.grpc)
 	reflection.RegisterV1(s.grpc)
 	return s

@@ -124,6 +124,10 @@ func (c *connection) config() hostnicv1.NetConfigServiceClient {
 	return hostnicv1.NewNetConfigServiceClient(c.conn)
 }
 
+func (c *connection) doctor() hostnicv1.DoctorServiceClient {
+	return hostnicv1.NewDoctorServiceClient(c.conn)
+}
+
 func (c *connection) capabilities() hostnicv1.CapabilitiesServiceClient {
 	return hostnicv1.NewCapabilitiesServiceClient(c.conn)
 }

@@ -183,8 +183,9 @@ func (h *host) run(args ...string) string {
 // read is what agentctl prints as JSON.
 func (h *host) read(into proto.Message, args ...string) {
 	h.t.Helper()
-	if err := protojson.Unmarshal([]byte(h.run(append(args, "-o", "json")...)), into); err != nil {
-		h.t.Fatal(err)
+	out, _ := h.try(append(args, "-o", "json")...)
+	if err := protojson.Unmarshal([]byte(out), into); err != nil {
+		h.t.Fatalf("agentctl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
@@ -202,6 +203,15 @@ func (h *host) writeFile(path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// writeAt makes a file of another program's.
+func (h *host) writeAt(path, text string) {
+	h.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	h.writeFile(path, text)
 }
 
 // commit makes a document the whole configuration, without rehearsal and probes, which

@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hostnic/hostnic/agent/doctor"
+	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/server"
+)
+
+// examiner gathers what the doctor judges.
+type examiner struct {
+	eye      eye
+	engine   *engine.Engine
+	remote   *server.Remote
+	stateDir string
+}
+
+// Examine looks at the host now.
+func (x examiner) Examine(ctx context.Context) ([]doctor.Finding, []doctor.Skipped, error) {
+	s, err := x.eye.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look at the host: %w", err)
+	}
+	sight := x.engine.Sight(s)
+	f := doctor.Facts{
+		Host: s, Owned: map[string]bool{}, Slaves: map[string][]string{},
+		Drift: sight.Differences(), LeftAlone: sight.LeftAlone, Waiting: sight.Waiting, Degraded: sight.Degraded, Missing: map[string]string{},
+		Uncommitted: sight.Uncommitted, Pending: sight.Pending != nil, Around: doctor.Look("/", x.stateDir),
+	}
+	for name := range sight.Memory.Owned.Links {
+		f.Owned[name] = true
+	}
+	for _, l := range sight.Links {
+		if link := s.Link(l.Index); link != nil && !l.Restored {
+			f.Owned[link.Name] = true
+		}
+	}
+	for i := range sight.Running.HostNics {
+		if n := &sight.Running.HostNics[i]; n.Bonding != nil {
+			f.Slaves[n.Name] = n.Bonding.Slaves
+		}
+	}
+	for _, m := range x.engine.Missing {
+		f.Missing[m.Feature] = m.Reason
+	}
+	if x.remote != nil {
+		f.Certificate, _ = x.remote.Certificates.Expires()
+	}
+	findings, skipped := doctor.Examine(f)
+	return findings, skipped, nil
+}
