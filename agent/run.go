@@ -14,6 +14,7 @@ import (
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/lldp"
 	"github.com/hostnic/hostnic/agent/managers"
 	"github.com/hostnic/hostnic/agent/metrics"
 	"github.com/hostnic/hostnic/agent/probe"
@@ -76,6 +77,7 @@ type agent struct {
 	inventory *inventory.Inventory
 	known     chan struct{}
 	metrics   *metrics.Metrics
+	lldp      *lldp.Listener
 	// scrapes is where the metrics are told; empty is nowhere.
 	scrapes string
 	group   *uint32
@@ -100,6 +102,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		log.Warn(m)
 	}
 	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
+	a.lldp = lldp.New(log)
 	meter := inventory.NewMeter()
 	a.metrics = a.newMetrics(meter)
 	a.engine = engine.New(engine.Options{
@@ -115,14 +118,15 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	})
 	a.inventory = inventory.New(eye{k}, func(s state.Snapshot) inventory.Knowledge { return server.Known(a.engine, s) })
 	a.server = server.New(server.Options{
-		Engine:    a.engine,
-		Look:      k.Snapshot,
-		Inventory: a.inventory,
-		Counters:  a.counters,
-		Meter:     meter,
-		Called:    a.metrics.Called,
-		Examine:   examiner{eye{k}, a.engine, in.remote, c.StateDir}.Examine,
-		Access:    in.access, Remote: in.remote,
+		Engine:     a.engine,
+		Look:       k.Snapshot,
+		Inventory:  a.inventory,
+		Counters:   a.counters,
+		Meter:      meter,
+		Called:     a.metrics.Called,
+		Neighbours: a.lldp.Neighbours,
+		Examine:    examiner{eye{k}, a.engine, in.remote, c.StateDir}.Examine,
+		Access:     in.access, Remote: in.remote,
 		Transient: []error{kernel.ErrInterrupted, kernel.ErrHung},
 		Features:  server.Features{Release: caps.Release, BondOptions: caps.BondOptions},
 		Version:   Version, Log: log,
@@ -185,6 +189,7 @@ func (a *agent) run(ctx context.Context, socks sockets) error {
 		"renew":    a.renew,
 		"recheck":  a.recheck,
 		"metrics":  a.tell,
+		"lldp":     a.lldp.Run,
 		"server":   func(ctx context.Context) error { return a.serve(ctx, socks) },
 		"announce": func(ctx context.Context) error { return a.announce(ctx, socks[0].path) },
 	}
@@ -242,25 +247,6 @@ func (a *agent) renew(ctx context.Context) error {
 		}
 		if err := a.inventory.Renew(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("the host cannot be looked at", "error", err)
-		}
-	}
-}
-
-// recheckAfter is how old what the inventory knows of LACP may be.
-const recheckAfter = time.Second
-
-// recheck has the inventory look again at what changes without news.
-func (a *agent) recheck(ctx context.Context) error {
-	tick := time.NewTicker(recheckAfter)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := a.inventory.Recheck(ctx); err != nil && ctx.Err() == nil {
-			a.log.Warn("the bonds cannot be looked at", "error", err)
 		}
 	}
 }

@@ -145,7 +145,7 @@ func readLines(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // read only
 	var lines []string
 	s := bufio.NewScanner(io.LimitReader(f, mostBytes))
 	for s.Scan() {

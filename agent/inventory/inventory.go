@@ -99,6 +99,9 @@ func (inv *Inventory) Current(ctx context.Context) (*Version, error) {
 	return inv.current.Load(), nil
 }
 
+// Latest is the newest version there is, without looking.
+func (inv *Inventory) Latest() *Version { return inv.current.Load() }
+
 func (inv *Inventory) catchUp(ctx context.Context) error {
 	if err := inv.take(ctx); err != nil {
 		return err

@@ -23,12 +23,13 @@ import (
 // needed is the role that each method asks for. What is not here nobody may call,
 // and a test sees to it that nothing is missing.
 var needed = map[string]Role{
-	hostnicv1.HostNicService_ListHostNics_FullMethodName:  Reader,
-	hostnicv1.HostNicService_GetHostNic_FullMethodName:    Reader,
-	hostnicv1.HostNicService_WatchHostNics_FullMethodName: Reader,
-	hostnicv1.HostNicService_GetStatistics_FullMethodName: Reader,
-	hostnicv1.HostNicService_RenewLease_FullMethodName:    Operator,
-	hostnicv1.HostNicService_ReleaseLease_FullMethodName:  Operator,
+	hostnicv1.HostNicService_ListHostNics_FullMethodName:       Reader,
+	hostnicv1.HostNicService_GetHostNic_FullMethodName:         Reader,
+	hostnicv1.HostNicService_WatchHostNics_FullMethodName:      Reader,
+	hostnicv1.HostNicService_GetStatistics_FullMethodName:      Reader,
+	hostnicv1.HostNicService_ListLldpNeighbours_FullMethodName: Reader,
+	hostnicv1.HostNicService_RenewLease_FullMethodName:         Operator,
+	hostnicv1.HostNicService_ReleaseLease_FullMethodName:       Operator,
 
 	hostnicv1.NetConfigService_GetConfig_FullMethodName:      Reader,
 	hostnicv1.NetConfigService_Import_FullMethodName:         Reader,

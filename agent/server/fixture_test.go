@@ -21,6 +21,7 @@ import (
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/lldp"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/kerneltest"
@@ -109,7 +110,7 @@ func newHost(t testing.TB, change ...func(*engine.Options, *Options)) *host {
 			t.Fatal(err)
 		}
 		eo := engine.Options{Kernel: h.kernel, Store: st, HostID: testHost, BootID: "this boot", Clock: func() time.Duration { return time.Since(began) }, Log: log, Limits: netcfg.Limits{MaxNics: 1024}}
-		so := Options{Look: h.lookNow, Counters: h.lookNow, Meter: inventory.NewMeter(), Inventory: inventory.New(freshly{h, &atomic.Uint64{}}, h.known), Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
+		so := Options{Look: h.lookNow, Counters: h.lookNow, Meter: inventory.NewMeter(), Neighbours: func() []lldp.Neighbour { return nil }, Inventory: inventory.New(freshly{h, &atomic.Uint64{}}, h.known), Access: Access{Owner: uint32(os.Geteuid())}, Version: "test", Log: log}
 		for _, c := range change {
 			c(&eo, &so)
 		}

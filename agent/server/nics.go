@@ -45,7 +45,7 @@ func (n *nicService) ListHostNics(ctx context.Context, req *hostnicv1.ListHostNi
 	}
 	resp := &hostnicv1.ListHostNicsResponse{}
 	for i := range nics {
-		resp.HostNics = append(resp.HostNics, nicToProto(&nics[i], n.server.booted()))
+		resp.HostNics = append(resp.HostNics, n.server.nicToProto(&nics[i]))
 	}
 	resp.Document, err = n.render(nics, nil, req.GetRender())
 	return resp, err
@@ -65,7 +65,7 @@ func (n *nicService) GetHostNic(ctx context.Context, req *hostnicv1.GetHostNicRe
 		return nil, noSuchNic(req.GetNic())
 	}
 	document, err := n.render(nics, one, req.GetRender())
-	return &hostnicv1.GetHostNicResponse{HostNic: nicToProto(one, n.server.booted()), Document: document}, err
+	return &hostnicv1.GetHostNicResponse{HostNic: n.server.nicToProto(one), Document: document}, err
 }
 
 func noSuchNic(ref string) error {

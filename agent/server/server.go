@@ -15,6 +15,7 @@ import (
 	"github.com/hostnic/hostnic/agent/doctor"
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/lldp"
 	"github.com/hostnic/hostnic/netcfg/codec"
 	"github.com/hostnic/hostnic/netcfg/state"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
@@ -61,6 +62,8 @@ type Options struct {
 	Features  Features
 	// Examine looks for what is wrong on the host.
 	Examine func(context.Context) ([]doctor.Finding, []doctor.Skipped, error)
+	// Neighbours are those known by LLDP.
+	Neighbours func() []lldp.Neighbour
 	// Called is told of each call that has ended, with its status code; nil is nobody.
 	Called func(method, code string, took time.Duration)
 	// Version is that of the agent.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
+	"github.com/hostnic/hostnic/agent/lldp"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
@@ -128,6 +129,8 @@ func TestNicToProtoLosesNothing(t *testing.T) {
 		lost[o.Type] = true
 	}
 	got := nicToProto(&n, time.Unix(1, 0))
+	s := &Server{Options: Options{Neighbours: func() []lldp.Neighbour { return []lldp.Neighbour{{Index: n.Index, SystemName: "leaf3"}} }}}
+	got.Lldp = s.neighboursOf(&n)
 	text := jsonOf(t, got)
 	for _, want := range f.texts {
 		if !lost[want] && !strings.Contains(text, want) {

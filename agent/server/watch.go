@@ -33,7 +33,7 @@ func (n *nicService) WatchHostNics(req *hostnicv1.WatchHostNicsRequest, stream h
 		return watchError(err)
 	}
 	defer w.Close()
-	f := follower{booted: n.server.booted, send: stream.Send, wanted: filter(req)}
+	f := follower{send: stream.Send, wanted: filter(req), toProto: n.server.nicToProto}
 	if since != nil {
 		f.at = *since
 	}
@@ -53,11 +53,10 @@ func (n *nicService) WatchHostNics(req *hostnicv1.WatchHostNicsRequest, stream h
 
 // follower sends what a watch tells.
 type follower struct {
-	// booted is when the machine was, by the wall clock of now.
-	booted func() time.Time
-	send   func(*hostnicv1.WatchHostNicsResponse) error
-	wanted func(*inventory.Nic) bool
-	at     inventory.Since
+	send    func(*hostnicv1.WatchHostNicsResponse) error
+	wanted  func(*inventory.Nic) bool
+	toProto func(*inventory.Nic) *hostnicv1.HostNic
+	at      inventory.Since
 }
 
 // next sends what comes next, or after a while that nothing has come.
@@ -109,7 +108,7 @@ func (f *follower) anew(v *inventory.Version) error {
 		if !f.wanted(n) {
 			continue
 		}
-		if err := f.send(&hostnicv1.WatchHostNicsResponse{Event: hostnicv1.WatchEvent_WATCH_EVENT_PRESENT, New: nicToProto(n, f.booted())}); err != nil {
+		if err := f.send(&hostnicv1.WatchHostNicsResponse{Event: hostnicv1.WatchEvent_WATCH_EVENT_PRESENT, New: f.toProto(n)}); err != nil {
 			return err
 		}
 	}
@@ -119,12 +118,11 @@ func (f *follower) anew(v *inventory.Version) error {
 
 func (f *follower) tell(event hostnicv1.WatchEvent, before, after *inventory.Nic) error {
 	m := &hostnicv1.WatchHostNicsResponse{Event: event, Resume: fmt.Sprintf("%s-%d", f.at.Epoch, f.at.Revision)}
-	booted := f.booted()
 	if before != nil {
-		m.Old = nicToProto(before, booted)
+		m.Old = f.toProto(before)
 	}
 	if after != nil {
-		m.New = nicToProto(after, booted)
+		m.New = f.toProto(after)
 	}
 	return f.send(m)
 }

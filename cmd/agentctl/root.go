@@ -66,7 +66,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	)
 	root.AddCommand(
 		newNicsCommand(g), newShowCommand(g), newStatsCommand(g), newWatchCommand(g), newStatusCommand(g), newWaitOnlineCommand(g), newHistoryCommand(g), newConfigCommand(g),
-		newCapabilitiesCommand(g), newDoctorCommand(g),
+		newCapabilitiesCommand(g), newDoctorCommand(g), newLldpCommand(g),
 		newStageCommand(g), newImportCommand(g), newSetCommand(g), newDeleteCommand(g), newDiscardCommand(g), newDiffCommand(g),
 		newCheckCommand(g),
 		newApplyCommand(g), newCommitCommand(g), newRollbackCommand(g), newRenewCommand(g), newReleaseCommand(g),

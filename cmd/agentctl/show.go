@@ -142,6 +142,7 @@ func (f *nicFields) link(n *hostnicv1.HostNic) {
 	if vlan := n.GetVlan(); vlan != nil {
 		f.add("vlan.id", number(vlan.Id))
 	}
+	f.add("lldp", strings.Join(n.GetLldp(), "\n"))
 	f.add("driver", n.GetDriver())
 	f.add("firmware", n.GetFirmware())
 	f.add("bus_path", n.GetBusPath())

@@ -93,13 +93,16 @@ var table = []rule{
 		pkg: "agent/doctor", ours: []string{"netcfg", "netcfg/plan", "netcfg/state"}, theirs: []string{sys},
 		why: "judges values; what it looks at it changes in nothing",
 	}, {
+		pkg: "agent/lldp", ours: []string{"netcfg"}, theirs: []string{sys},
+		why: "listens to switches, knows nobody",
+	}, {
 		pkg: "agent/metrics", ours: []string{"agent/engine", "agent/inventory", "netcfg", "netcfg/plan"},
 		theirs: []string{sys, "github.com/prometheus/client_golang/..."},
 		why:    "counts and tells, decides nothing",
 	}, {
 		pkg: "agent/server",
 		ours: []string{
-			"proto/hostnic/v1", "agent/doctor", "agent/engine", "agent/inventory", "agent/remote",
+			"proto/hostnic/v1", "agent/doctor", "agent/engine", "agent/inventory", "agent/lldp", "agent/remote",
 			"netcfg", "netcfg/codec", "netcfg/state", "netcfg/plan",
 		},
 		theirs: []string{grpc, protobuf, rpcDetail, sys},

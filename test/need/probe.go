@@ -166,6 +166,15 @@ func NetworkdPath() string { return "/usr/lib/systemd/systemd-networkd" }
 // LldpdPath is lldpd, when Lldpd is there.
 func LldpdPath() string { return unpacked("lldpd", "/usr/sbin/lldpd") }
 
+// LldpcliPath is what lldpd wants to be started by it, when Lldpd is there.
+func LldpcliPath() string {
+	const installed = "/usr/sbin/lldpcli"
+	if there(installed) == nil {
+		return installed
+	}
+	return filepath.Join(filepath.Dir(LldpdPath()), "root", installed)
+}
+
 // PromtoolPath is promtool, when Promtool is there.
 func PromtoolPath() string { return unpacked("promtool", "/usr/bin/promtool") }
 

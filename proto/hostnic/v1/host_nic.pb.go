@@ -1028,6 +1028,432 @@ func (x *ReleaseLeaseResponse) GetLease() *Lease {
 	return nil
 }
 
+// Asks for LLDP neighbours.
+type ListLldpNeighboursRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids or names. Absent: those of all NICs. Of a bond and of a VLAN: those of the NICs
+	// below.
+	Nics          []string `protobuf:"bytes,1,rep,name=nics,proto3" json:"nics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLldpNeighboursRequest) Reset() {
+	*x = ListLldpNeighboursRequest{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLldpNeighboursRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLldpNeighboursRequest) ProtoMessage() {}
+
+func (x *ListLldpNeighboursRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLldpNeighboursRequest.ProtoReflect.Descriptor instead.
+func (*ListLldpNeighboursRequest) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListLldpNeighboursRequest) GetNics() []string {
+	if x != nil {
+		return x.Nics
+	}
+	return nil
+}
+
+// LLDP neighbours.
+type ListLldpNeighboursResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the kernel's index; on each NIC the one that was heard first stands
+	// first. At most 16 on one NIC.
+	Neighbours    []*LldpNeighbour `protobuf:"bytes,1,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLldpNeighboursResponse) Reset() {
+	*x = ListLldpNeighboursResponse{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLldpNeighboursResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLldpNeighboursResponse) ProtoMessage() {}
+
+func (x *ListLldpNeighboursResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLldpNeighboursResponse.ProtoReflect.Descriptor instead.
+func (*ListLldpNeighboursResponse) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListLldpNeighboursResponse) GetNeighbours() []*LldpNeighbour {
+	if x != nil {
+		return x.Neighbours
+	}
+	return nil
+}
+
+// LldpNeighbour is a port at the other end of a cable, as it describes itself. Nothing of
+// it is proven. What it does not say is absent. Text is made printable, and is at most
+// 255 bytes.
+type LldpNeighbour struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the NIC that has heard it.
+	Nic string `protobuf:"bytes,1,opt,name=nic,proto3" json:"nic,omitempty"`
+	// The MAC that it has sent from.
+	Mac string `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`
+	// What chassis_id is: mac, address, interface-name, interface-alias, component,
+	// port-component, local or reserved.
+	ChassisIdKind string `protobuf:"bytes,3,opt,name=chassis_id_kind,json=chassisIdKind,proto3" json:"chassis_id_kind,omitempty"`
+	// The id of the chassis; one that is no text in hex.
+	ChassisId string `protobuf:"bytes,4,opt,name=chassis_id,json=chassisId,proto3" json:"chassis_id,omitempty"`
+	// What port_id is: as chassis_id_kind, and circuit.
+	PortIdKind string `protobuf:"bytes,5,opt,name=port_id_kind,json=portIdKind,proto3" json:"port_id_kind,omitempty"`
+	// The id of the port.
+	PortId string `protobuf:"bytes,6,opt,name=port_id,json=portId,proto3" json:"port_id,omitempty"`
+	// How long it holds what it has said, from last_heard on.
+	Ttl *durationpb.Duration `protobuf:"bytes,7,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// When it was first heard.
+	FirstHeard *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_heard,json=firstHeard,proto3" json:"first_heard,omitempty"`
+	// When it was last heard.
+	LastHeard *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_heard,json=lastHeard,proto3" json:"last_heard,omitempty"`
+	// Description of the port.
+	PortDescription string `protobuf:"bytes,10,opt,name=port_description,json=portDescription,proto3" json:"port_description,omitempty"`
+	// Name of the system, most of the time its host name.
+	SystemName string `protobuf:"bytes,11,opt,name=system_name,json=systemName,proto3" json:"system_name,omitempty"`
+	// Description of the system.
+	SystemDescription string `protobuf:"bytes,12,opt,name=system_description,json=systemDescription,proto3" json:"system_description,omitempty"`
+	// What it can be: other, repeater, bridge, wlan-access-point, router, telephone,
+	// docsis, station, c-vlan, s-vlan, two-port-mac-relay.
+	Capabilities []string `protobuf:"bytes,13,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Which of these it is.
+	EnabledCapabilities []string `protobuf:"bytes,14,rep,name=enabled_capabilities,json=enabledCapabilities,proto3" json:"enabled_capabilities,omitempty"`
+	// Addresses by which it is managed, at most 8; one of a family that is not IP or MAC
+	// in hex.
+	ManagementAddresses []string `protobuf:"bytes,15,rep,name=management_addresses,json=managementAddresses,proto3" json:"management_addresses,omitempty"`
+	// The VLAN of untagged frames.
+	PortVlanId *int32 `protobuf:"varint,16,opt,name=port_vlan_id,json=portVlanId,proto3,oneof" json:"port_vlan_id,omitempty"`
+	// Further VLANs of the port, at most 128.
+	Vlans []*LldpVlan `protobuf:"bytes,17,rep,name=vlans,proto3" json:"vlans,omitempty"`
+	// Absent where it says nothing of aggregation.
+	Aggregation *LldpAggregation `protobuf:"bytes,18,opt,name=aggregation,proto3" json:"aggregation,omitempty"`
+	// Its largest frame in bytes, with header and checksum: the MTU and 18 or 22.
+	MaxFrameSize  *int32 `protobuf:"varint,19,opt,name=max_frame_size,json=maxFrameSize,proto3,oneof" json:"max_frame_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LldpNeighbour) Reset() {
+	*x = LldpNeighbour{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LldpNeighbour) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LldpNeighbour) ProtoMessage() {}
+
+func (x *LldpNeighbour) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LldpNeighbour.ProtoReflect.Descriptor instead.
+func (*LldpNeighbour) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LldpNeighbour) GetNic() string {
+	if x != nil {
+		return x.Nic
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetChassisIdKind() string {
+	if x != nil {
+		return x.ChassisIdKind
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetChassisId() string {
+	if x != nil {
+		return x.ChassisId
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetPortIdKind() string {
+	if x != nil {
+		return x.PortIdKind
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetPortId() string {
+	if x != nil {
+		return x.PortId
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetFirstHeard() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstHeard
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetLastHeard() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastHeard
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetPortDescription() string {
+	if x != nil {
+		return x.PortDescription
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetSystemName() string {
+	if x != nil {
+		return x.SystemName
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetSystemDescription() string {
+	if x != nil {
+		return x.SystemDescription
+	}
+	return ""
+}
+
+func (x *LldpNeighbour) GetCapabilities() []string {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetEnabledCapabilities() []string {
+	if x != nil {
+		return x.EnabledCapabilities
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetManagementAddresses() []string {
+	if x != nil {
+		return x.ManagementAddresses
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetPortVlanId() int32 {
+	if x != nil && x.PortVlanId != nil {
+		return *x.PortVlanId
+	}
+	return 0
+}
+
+func (x *LldpNeighbour) GetVlans() []*LldpVlan {
+	if x != nil {
+		return x.Vlans
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetAggregation() *LldpAggregation {
+	if x != nil {
+		return x.Aggregation
+	}
+	return nil
+}
+
+func (x *LldpNeighbour) GetMaxFrameSize() int32 {
+	if x != nil && x.MaxFrameSize != nil {
+		return *x.MaxFrameSize
+	}
+	return 0
+}
+
+// LldpVlan is a VLAN of a neighbour's port.
+type LldpVlan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 4094.
+	Id int32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its name there.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LldpVlan) Reset() {
+	*x = LldpVlan{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LldpVlan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LldpVlan) ProtoMessage() {}
+
+func (x *LldpVlan) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LldpVlan.ProtoReflect.Descriptor instead.
+func (*LldpVlan) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *LldpVlan) GetId() int32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LldpVlan) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// LldpAggregation is whether a neighbour's port is one of several that act as one.
+type LldpAggregation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it could be.
+	Capable bool `protobuf:"varint,1,opt,name=capable,proto3" json:"capable,omitempty"`
+	// Whether it is.
+	Enabled bool `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// The number of the whole; absent where it is none.
+	Port          *int64 `protobuf:"varint,3,opt,name=port,proto3,oneof" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LldpAggregation) Reset() {
+	*x = LldpAggregation{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LldpAggregation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LldpAggregation) ProtoMessage() {}
+
+func (x *LldpAggregation) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LldpAggregation.ProtoReflect.Descriptor instead.
+func (*LldpAggregation) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LldpAggregation) GetCapable() bool {
+	if x != nil {
+		return x.Capable
+	}
+	return false
+}
+
+func (x *LldpAggregation) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *LldpAggregation) GetPort() int64 {
+	if x != nil && x.Port != nil {
+		return *x.Port
+	}
+	return 0
+}
+
 // HostNic is one network interface: a NIC, a bond, a VLAN, or another link that
 // the host has. Fields 1 to 19 can be configured; what follows is reported. A
 // field that the agent does not know is absent and absent_reasons says why; no
@@ -1110,6 +1536,9 @@ type HostNic struct {
 	CarrierUps *int64 `protobuf:"varint,40,opt,name=carrier_ups,json=carrierUps,proto3,oneof" json:"carrier_ups,omitempty"`
 	// How often it has lost its carrier.
 	CarrierDowns *int64 `protobuf:"varint,41,opt,name=carrier_downs,json=carrierDowns,proto3,oneof" json:"carrier_downs,omitempty"`
+	// Who is at the other end of the cable, by LLDP, a line each: the system and its port.
+	// ListLldpNeighbours tells all of it. A change of this alone is no event of a watch.
+	Lldp []string `protobuf:"bytes,42,rep,name=lldp,proto3" json:"lldp,omitempty"`
 	// The version of the NIC's firmware, as its driver spells it; absent on virtual links.
 	Firmware string `protobuf:"bytes,46,opt,name=firmware,proto3" json:"firmware,omitempty"`
 	// Whether the NIC agrees on its speed with the other end; absent on virtual links.
@@ -1139,7 +1568,7 @@ type HostNic struct {
 
 func (x *HostNic) Reset() {
 	*x = HostNic{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1580,7 @@ func (x *HostNic) String() string {
 func (*HostNic) ProtoMessage() {}
 
 func (x *HostNic) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[13]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1593,7 @@ func (x *HostNic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostNic.ProtoReflect.Descriptor instead.
 func (*HostNic) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{13}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HostNic) GetName() string {
@@ -1412,6 +1841,13 @@ func (x *HostNic) GetCarrierDowns() int64 {
 	return 0
 }
 
+func (x *HostNic) GetLldp() []string {
+	if x != nil {
+		return x.Lldp
+	}
+	return nil
+}
+
 func (x *HostNic) GetFirmware() string {
 	if x != nil {
 		return x.Firmware
@@ -1534,7 +1970,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1982,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[14]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1995,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{14}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Lease) GetState() string {
@@ -1708,7 +2144,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +2156,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[15]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +2169,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{15}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Reference) GetId() string {
@@ -1761,7 +2197,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +2209,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[16]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +2222,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{16}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Mac) GetAddress() string {
@@ -1811,7 +2247,7 @@ type Ip struct {
 
 func (x *Ip) Reset() {
 	*x = Ip{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +2259,7 @@ func (x *Ip) String() string {
 func (*Ip) ProtoMessage() {}
 
 func (x *Ip) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[17]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +2272,7 @@ func (x *Ip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ip.ProtoReflect.Descriptor instead.
 func (*Ip) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{17}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Ip) GetAddress() string {
@@ -1875,7 +2311,7 @@ type Ipv6 struct {
 
 func (x *Ipv6) Reset() {
 	*x = Ipv6{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2323,7 @@ func (x *Ipv6) String() string {
 func (*Ipv6) ProtoMessage() {}
 
 func (x *Ipv6) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[18]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2336,7 @@ func (x *Ipv6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipv6.ProtoReflect.Descriptor instead.
 func (*Ipv6) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{18}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ipv6) GetAddress() string {
@@ -1935,7 +2371,7 @@ type Vlan struct {
 
 func (x *Vlan) Reset() {
 	*x = Vlan{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2383,7 @@ func (x *Vlan) String() string {
 func (*Vlan) ProtoMessage() {}
 
 func (x *Vlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2396,7 @@ func (x *Vlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vlan.ProtoReflect.Descriptor instead.
 func (*Vlan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Vlan) GetId() int32 {
@@ -1986,7 +2422,7 @@ type Bonding struct {
 
 func (x *Bonding) Reset() {
 	*x = Bonding{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2434,7 @@ func (x *Bonding) String() string {
 func (*Bonding) ProtoMessage() {}
 
 func (x *Bonding) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2447,7 @@ func (x *Bonding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bonding.ProtoReflect.Descriptor instead.
 func (*Bonding) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Bonding) GetOptions() map[string]string {
@@ -2039,7 +2475,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2487,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2500,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Status) GetState() string {
@@ -2092,7 +2528,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2540,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2553,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Address) GetAddress() string {
@@ -2168,7 +2604,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2616,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2629,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Drift) GetField() string {
@@ -2303,7 +2739,50 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x13ReleaseLeaseRequest\x12\x10\n" +
 	"\x03nic\x18\x01 \x01(\tR\x03nic\"?\n" +
 	"\x14ReleaseLeaseResponse\x12'\n" +
-	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\"\xa9\x0e\n" +
+	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\"/\n" +
+	"\x19ListLldpNeighboursRequest\x12\x12\n" +
+	"\x04nics\x18\x01 \x03(\tR\x04nics\"W\n" +
+	"\x1aListLldpNeighboursResponse\x129\n" +
+	"\n" +
+	"neighbours\x18\x01 \x03(\v2\x19.hostnic.v1.LldpNeighbourR\n" +
+	"neighbours\"\xc0\x06\n" +
+	"\rLldpNeighbour\x12\x10\n" +
+	"\x03nic\x18\x01 \x01(\tR\x03nic\x12\x10\n" +
+	"\x03mac\x18\x02 \x01(\tR\x03mac\x12&\n" +
+	"\x0fchassis_id_kind\x18\x03 \x01(\tR\rchassisIdKind\x12\x1d\n" +
+	"\n" +
+	"chassis_id\x18\x04 \x01(\tR\tchassisId\x12 \n" +
+	"\fport_id_kind\x18\x05 \x01(\tR\n" +
+	"portIdKind\x12\x17\n" +
+	"\aport_id\x18\x06 \x01(\tR\x06portId\x12+\n" +
+	"\x03ttl\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12;\n" +
+	"\vfirst_heard\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"firstHeard\x129\n" +
+	"\n" +
+	"last_heard\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tlastHeard\x12)\n" +
+	"\x10port_description\x18\n" +
+	" \x01(\tR\x0fportDescription\x12\x1f\n" +
+	"\vsystem_name\x18\v \x01(\tR\n" +
+	"systemName\x12-\n" +
+	"\x12system_description\x18\f \x01(\tR\x11systemDescription\x12\"\n" +
+	"\fcapabilities\x18\r \x03(\tR\fcapabilities\x121\n" +
+	"\x14enabled_capabilities\x18\x0e \x03(\tR\x13enabledCapabilities\x121\n" +
+	"\x14management_addresses\x18\x0f \x03(\tR\x13managementAddresses\x12%\n" +
+	"\fport_vlan_id\x18\x10 \x01(\x05H\x00R\n" +
+	"portVlanId\x88\x01\x01\x12*\n" +
+	"\x05vlans\x18\x11 \x03(\v2\x14.hostnic.v1.LldpVlanR\x05vlans\x12=\n" +
+	"\vaggregation\x18\x12 \x01(\v2\x1b.hostnic.v1.LldpAggregationR\vaggregation\x12)\n" +
+	"\x0emax_frame_size\x18\x13 \x01(\x05H\x01R\fmaxFrameSize\x88\x01\x01B\x0f\n" +
+	"\r_port_vlan_idB\x11\n" +
+	"\x0f_max_frame_size\".\n" +
+	"\bLldpVlan\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x05R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"g\n" +
+	"\x0fLldpAggregation\x12\x18\n" +
+	"\acapable\x18\x01 \x01(\bR\acapable\x12\x18\n" +
+	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x17\n" +
+	"\x04port\x18\x03 \x01(\x03H\x00R\x04port\x88\x01\x01B\a\n" +
+	"\x05_port\"\xbd\x0e\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -2343,7 +2822,8 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x06driver\x18& \x01(\tR\x06driver\x12$\n" +
 	"\vcarrier_ups\x18( \x01(\x03H\x05R\n" +
 	"carrierUps\x88\x01\x01\x12(\n" +
-	"\rcarrier_downs\x18) \x01(\x03H\x06R\fcarrierDowns\x88\x01\x01\x12\x1a\n" +
+	"\rcarrier_downs\x18) \x01(\x03H\x06R\fcarrierDowns\x88\x01\x01\x12\x12\n" +
+	"\x04lldp\x18* \x03(\tR\x04lldp\x12\x1a\n" +
 	"\bfirmware\x18. \x01(\tR\bfirmware\x12-\n" +
 	"\x0fautonegotiation\x18/ \x01(\bH\aR\x0fautonegotiation\x88\x01\x01\x12\x1f\n" +
 	"\vslave_state\x180 \x01(\tR\n" +
@@ -2441,7 +2921,7 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x12WATCH_EVENT_SYNCED\x10\x02\x12\x17\n" +
 	"\x13WATCH_EVENT_CHANGED\x10\x03\x12\x18\n" +
 	"\x14WATCH_EVENT_BOOKMARK\x10\x04\x12\x16\n" +
-	"\x12WATCH_EVENT_RESYNC\x10\x052\xfe\x03\n" +
+	"\x12WATCH_EVENT_RESYNC\x10\x052\xe3\x04\n" +
 	"\x0eHostNicService\x12Q\n" +
 	"\fListHostNics\x12\x1f.hostnic.v1.ListHostNicsRequest\x1a .hostnic.v1.ListHostNicsResponse\x12K\n" +
 	"\n" +
@@ -2450,7 +2930,8 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\rGetStatistics\x12 .hostnic.v1.GetStatisticsRequest\x1a!.hostnic.v1.GetStatisticsResponse\x12K\n" +
 	"\n" +
 	"RenewLease\x12\x1d.hostnic.v1.RenewLeaseRequest\x1a\x1e.hostnic.v1.RenewLeaseResponse\x12Q\n" +
-	"\fReleaseLease\x12\x1f.hostnic.v1.ReleaseLeaseRequest\x1a .hostnic.v1.ReleaseLeaseResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
+	"\fReleaseLease\x12\x1f.hostnic.v1.ReleaseLeaseRequest\x1a .hostnic.v1.ReleaseLeaseResponse\x12c\n" +
+	"\x12ListLldpNeighbours\x12%.hostnic.v1.ListLldpNeighboursRequest\x1a&.hostnic.v1.ListLldpNeighboursResponseB7Z5github.com/hostnic/hostnic/proto/hostnic/v1;hostnicv1b\x06proto3"
 
 var (
 	file_hostnic_v1_host_nic_proto_rawDescOnce sync.Once
@@ -2465,90 +2946,103 @@ func file_hostnic_v1_host_nic_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_hostnic_v1_host_nic_proto_goTypes = []any{
-	(DocumentFormat)(0),           // 0: hostnic.v1.DocumentFormat
-	(WatchEvent)(0),               // 1: hostnic.v1.WatchEvent
-	(*ListHostNicsRequest)(nil),   // 2: hostnic.v1.ListHostNicsRequest
-	(*ListHostNicsResponse)(nil),  // 3: hostnic.v1.ListHostNicsResponse
-	(*GetHostNicRequest)(nil),     // 4: hostnic.v1.GetHostNicRequest
-	(*GetHostNicResponse)(nil),    // 5: hostnic.v1.GetHostNicResponse
-	(*WatchHostNicsRequest)(nil),  // 6: hostnic.v1.WatchHostNicsRequest
-	(*WatchHostNicsResponse)(nil), // 7: hostnic.v1.WatchHostNicsResponse
-	(*GetStatisticsRequest)(nil),  // 8: hostnic.v1.GetStatisticsRequest
-	(*GetStatisticsResponse)(nil), // 9: hostnic.v1.GetStatisticsResponse
-	(*Statistics)(nil),            // 10: hostnic.v1.Statistics
-	(*RenewLeaseRequest)(nil),     // 11: hostnic.v1.RenewLeaseRequest
-	(*RenewLeaseResponse)(nil),    // 12: hostnic.v1.RenewLeaseResponse
-	(*ReleaseLeaseRequest)(nil),   // 13: hostnic.v1.ReleaseLeaseRequest
-	(*ReleaseLeaseResponse)(nil),  // 14: hostnic.v1.ReleaseLeaseResponse
-	(*HostNic)(nil),               // 15: hostnic.v1.HostNic
-	(*Lease)(nil),                 // 16: hostnic.v1.Lease
-	(*Reference)(nil),             // 17: hostnic.v1.Reference
-	(*Mac)(nil),                   // 18: hostnic.v1.Mac
-	(*Ip)(nil),                    // 19: hostnic.v1.Ip
-	(*Ipv6)(nil),                  // 20: hostnic.v1.Ipv6
-	(*Vlan)(nil),                  // 21: hostnic.v1.Vlan
-	(*Bonding)(nil),               // 22: hostnic.v1.Bonding
-	(*Status)(nil),                // 23: hostnic.v1.Status
-	(*Address)(nil),               // 24: hostnic.v1.Address
-	(*Drift)(nil),                 // 25: hostnic.v1.Drift
-	nil,                           // 26: hostnic.v1.HostNic.AbsentReasonsEntry
-	nil,                           // 27: hostnic.v1.Bonding.OptionsEntry
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(DocumentFormat)(0),                // 0: hostnic.v1.DocumentFormat
+	(WatchEvent)(0),                    // 1: hostnic.v1.WatchEvent
+	(*ListHostNicsRequest)(nil),        // 2: hostnic.v1.ListHostNicsRequest
+	(*ListHostNicsResponse)(nil),       // 3: hostnic.v1.ListHostNicsResponse
+	(*GetHostNicRequest)(nil),          // 4: hostnic.v1.GetHostNicRequest
+	(*GetHostNicResponse)(nil),         // 5: hostnic.v1.GetHostNicResponse
+	(*WatchHostNicsRequest)(nil),       // 6: hostnic.v1.WatchHostNicsRequest
+	(*WatchHostNicsResponse)(nil),      // 7: hostnic.v1.WatchHostNicsResponse
+	(*GetStatisticsRequest)(nil),       // 8: hostnic.v1.GetStatisticsRequest
+	(*GetStatisticsResponse)(nil),      // 9: hostnic.v1.GetStatisticsResponse
+	(*Statistics)(nil),                 // 10: hostnic.v1.Statistics
+	(*RenewLeaseRequest)(nil),          // 11: hostnic.v1.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),         // 12: hostnic.v1.RenewLeaseResponse
+	(*ReleaseLeaseRequest)(nil),        // 13: hostnic.v1.ReleaseLeaseRequest
+	(*ReleaseLeaseResponse)(nil),       // 14: hostnic.v1.ReleaseLeaseResponse
+	(*ListLldpNeighboursRequest)(nil),  // 15: hostnic.v1.ListLldpNeighboursRequest
+	(*ListLldpNeighboursResponse)(nil), // 16: hostnic.v1.ListLldpNeighboursResponse
+	(*LldpNeighbour)(nil),              // 17: hostnic.v1.LldpNeighbour
+	(*LldpVlan)(nil),                   // 18: hostnic.v1.LldpVlan
+	(*LldpAggregation)(nil),            // 19: hostnic.v1.LldpAggregation
+	(*HostNic)(nil),                    // 20: hostnic.v1.HostNic
+	(*Lease)(nil),                      // 21: hostnic.v1.Lease
+	(*Reference)(nil),                  // 22: hostnic.v1.Reference
+	(*Mac)(nil),                        // 23: hostnic.v1.Mac
+	(*Ip)(nil),                         // 24: hostnic.v1.Ip
+	(*Ipv6)(nil),                       // 25: hostnic.v1.Ipv6
+	(*Vlan)(nil),                       // 26: hostnic.v1.Vlan
+	(*Bonding)(nil),                    // 27: hostnic.v1.Bonding
+	(*Status)(nil),                     // 28: hostnic.v1.Status
+	(*Address)(nil),                    // 29: hostnic.v1.Address
+	(*Drift)(nil),                      // 30: hostnic.v1.Drift
+	nil,                                // 31: hostnic.v1.HostNic.AbsentReasonsEntry
+	nil,                                // 32: hostnic.v1.Bonding.OptionsEntry
+	(*durationpb.Duration)(nil),        // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
 }
 var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ListHostNicsRequest.render:type_name -> hostnic.v1.DocumentFormat
-	15, // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
+	20, // 1: hostnic.v1.ListHostNicsResponse.host_nics:type_name -> hostnic.v1.HostNic
 	0,  // 2: hostnic.v1.GetHostNicRequest.render:type_name -> hostnic.v1.DocumentFormat
-	15, // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
+	20, // 3: hostnic.v1.GetHostNicResponse.host_nic:type_name -> hostnic.v1.HostNic
 	1,  // 4: hostnic.v1.WatchHostNicsResponse.event:type_name -> hostnic.v1.WatchEvent
-	15, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
-	15, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
-	28, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
+	20, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
+	20, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
+	33, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
 	10, // 8: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
-	29, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
-	28, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
-	29, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
-	16, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
-	16, // 13: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
-	17, // 14: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
-	17, // 15: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
-	18, // 16: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
-	19, // 17: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
-	20, // 18: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
-	21, // 19: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
-	22, // 20: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
-	23, // 21: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
-	24, // 22: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
-	25, // 23: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
-	26, // 24: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
-	16, // 25: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
-	29, // 26: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
-	29, // 27: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
-	29, // 28: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
-	29, // 29: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
-	29, // 30: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
-	27, // 31: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	29, // 32: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
-	2,  // 33: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	4,  // 34: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	6,  // 35: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
-	8,  // 36: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
-	11, // 37: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
-	13, // 38: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
-	3,  // 39: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	5,  // 40: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	7,  // 41: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
-	9,  // 42: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
-	12, // 43: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
-	14, // 44: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
-	39, // [39:45] is the sub-list for method output_type
-	33, // [33:39] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	34, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
+	33, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
+	34, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
+	21, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	21, // 13: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	17, // 14: hostnic.v1.ListLldpNeighboursResponse.neighbours:type_name -> hostnic.v1.LldpNeighbour
+	33, // 15: hostnic.v1.LldpNeighbour.ttl:type_name -> google.protobuf.Duration
+	34, // 16: hostnic.v1.LldpNeighbour.first_heard:type_name -> google.protobuf.Timestamp
+	34, // 17: hostnic.v1.LldpNeighbour.last_heard:type_name -> google.protobuf.Timestamp
+	18, // 18: hostnic.v1.LldpNeighbour.vlans:type_name -> hostnic.v1.LldpVlan
+	19, // 19: hostnic.v1.LldpNeighbour.aggregation:type_name -> hostnic.v1.LldpAggregation
+	22, // 20: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
+	22, // 21: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
+	23, // 22: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
+	24, // 23: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
+	25, // 24: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
+	26, // 25: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
+	27, // 26: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
+	28, // 27: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
+	29, // 28: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
+	30, // 29: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
+	31, // 30: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
+	21, // 31: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
+	34, // 32: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
+	34, // 33: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
+	34, // 34: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
+	34, // 35: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
+	34, // 36: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
+	32, // 37: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	34, // 38: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
+	2,  // 39: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	4,  // 40: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	6,  // 41: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
+	8,  // 42: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	11, // 43: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
+	13, // 44: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
+	15, // 45: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
+	3,  // 46: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	5,  // 47: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	7,  // 48: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
+	9,  // 49: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	12, // 50: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
+	14, // 51: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
+	16, // 52: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
+	46, // [46:53] is the sub-list for method output_type
+	39, // [39:46] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
@@ -2557,17 +3051,19 @@ func file_hostnic_v1_host_nic_proto_init() {
 		return
 	}
 	file_hostnic_v1_host_nic_proto_msgTypes[8].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[13].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[14].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[15].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[17].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[18].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[19].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[23].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_host_nic_proto_rawDesc), len(file_hostnic_v1_host_nic_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,12 +21,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HostNicService_ListHostNics_FullMethodName  = "/hostnic.v1.HostNicService/ListHostNics"
-	HostNicService_GetHostNic_FullMethodName    = "/hostnic.v1.HostNicService/GetHostNic"
-	HostNicService_WatchHostNics_FullMethodName = "/hostnic.v1.HostNicService/WatchHostNics"
-	HostNicService_GetStatistics_FullMethodName = "/hostnic.v1.HostNicService/GetStatistics"
-	HostNicService_RenewLease_FullMethodName    = "/hostnic.v1.HostNicService/RenewLease"
-	HostNicService_ReleaseLease_FullMethodName  = "/hostnic.v1.HostNicService/ReleaseLease"
+	HostNicService_ListHostNics_FullMethodName       = "/hostnic.v1.HostNicService/ListHostNics"
+	HostNicService_GetHostNic_FullMethodName         = "/hostnic.v1.HostNicService/GetHostNic"
+	HostNicService_WatchHostNics_FullMethodName      = "/hostnic.v1.HostNicService/WatchHostNics"
+	HostNicService_GetStatistics_FullMethodName      = "/hostnic.v1.HostNicService/GetStatistics"
+	HostNicService_RenewLease_FullMethodName         = "/hostnic.v1.HostNicService/RenewLease"
+	HostNicService_ReleaseLease_FullMethodName       = "/hostnic.v1.HostNicService/ReleaseLease"
+	HostNicService_ListLldpNeighbours_FullMethodName = "/hostnic.v1.HostNicService/ListLldpNeighbours"
 )
 
 // HostNicServiceClient is the client API for HostNicService service.
@@ -64,6 +65,12 @@ type HostNicServiceClient interface {
 	// the NIC is without until RenewLease, or until the agent or the host starts again.
 	// Errors: NOT_FOUND; FAILED_PRECONDITION, rule no-dhcp-client.
 	ReleaseLease(ctx context.Context, in *ReleaseLeaseRequest, opts ...grpc.CallOption) (*ReleaseLeaseResponse, error)
+	// ListLldpNeighbours returns what switches and others at the other ends of the cables
+	// have said of themselves by LLDP (IEEE 802.1AB), for as long as they say it holds. The
+	// agent listens on hardware, and on what else it manages that is no bond and no VLAN,
+	// while that is up; it sends nothing.
+	// Errors: NOT_FOUND.
+	ListLldpNeighbours(ctx context.Context, in *ListLldpNeighboursRequest, opts ...grpc.CallOption) (*ListLldpNeighboursResponse, error)
 }
 
 type hostNicServiceClient struct {
@@ -143,6 +150,16 @@ func (c *hostNicServiceClient) ReleaseLease(ctx context.Context, in *ReleaseLeas
 	return out, nil
 }
 
+func (c *hostNicServiceClient) ListLldpNeighbours(ctx context.Context, in *ListLldpNeighboursRequest, opts ...grpc.CallOption) (*ListLldpNeighboursResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLldpNeighboursResponse)
+	err := c.cc.Invoke(ctx, HostNicService_ListLldpNeighbours_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostNicServiceServer is the server API for HostNicService service.
 // All implementations must embed UnimplementedHostNicServiceServer
 // for forward compatibility.
@@ -178,6 +195,12 @@ type HostNicServiceServer interface {
 	// the NIC is without until RenewLease, or until the agent or the host starts again.
 	// Errors: NOT_FOUND; FAILED_PRECONDITION, rule no-dhcp-client.
 	ReleaseLease(context.Context, *ReleaseLeaseRequest) (*ReleaseLeaseResponse, error)
+	// ListLldpNeighbours returns what switches and others at the other ends of the cables
+	// have said of themselves by LLDP (IEEE 802.1AB), for as long as they say it holds. The
+	// agent listens on hardware, and on what else it manages that is no bond and no VLAN,
+	// while that is up; it sends nothing.
+	// Errors: NOT_FOUND.
+	ListLldpNeighbours(context.Context, *ListLldpNeighboursRequest) (*ListLldpNeighboursResponse, error)
 	mustEmbedUnimplementedHostNicServiceServer()
 }
 
@@ -205,6 +228,9 @@ func (UnimplementedHostNicServiceServer) RenewLease(context.Context, *RenewLease
 }
 func (UnimplementedHostNicServiceServer) ReleaseLease(context.Context, *ReleaseLeaseRequest) (*ReleaseLeaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseLease not implemented")
+}
+func (UnimplementedHostNicServiceServer) ListLldpNeighbours(context.Context, *ListLldpNeighboursRequest) (*ListLldpNeighboursResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLldpNeighbours not implemented")
 }
 func (UnimplementedHostNicServiceServer) mustEmbedUnimplementedHostNicServiceServer() {}
 func (UnimplementedHostNicServiceServer) testEmbeddedByValue()                        {}
@@ -328,6 +354,24 @@ func _HostNicService_ReleaseLease_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HostNicService_ListLldpNeighbours_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLldpNeighboursRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostNicServiceServer).ListLldpNeighbours(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostNicService_ListLldpNeighbours_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostNicServiceServer).ListLldpNeighbours(ctx, req.(*ListLldpNeighboursRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HostNicService_ServiceDesc is the grpc.ServiceDesc for HostNicService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -354,6 +398,10 @@ var HostNicService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseLease",
 			Handler:    _HostNicService_ReleaseLease_Handler,
+		},
+		{
+			MethodName: "ListLldpNeighbours",
+			Handler:    _HostNicService_ListLldpNeighbours_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
