@@ -140,7 +140,7 @@ func (e *Engine) end(t *tracked, op Operation) {
 	}
 	e.release()
 	e.saveOperations(t, op)
-	e.Log.Info("operation ended", "id", op.ID, "kind", op.Kind, "state", op.State, "author", op.Author, "writes", op.Writes, "error", op.Err)
+	e.audit(op)
 	if e.Witness != nil {
 		e.Witness.Ended(op)
 	}

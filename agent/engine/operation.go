@@ -67,8 +67,9 @@ type Request struct {
 	// Probes are those to make, in the words of the API; none named are gateway and
 	// lacp for Apply and Commit.
 	Probes []string
-	// Client is who asks, as Contact.Client has it.
-	Client string
+	// Client is who asks, as Contact.Client has it, and Caller how that is known: by uid
+	// and process, or by certificate.
+	Client, Caller string
 }
 
 // same is true of a repetition of the request.
@@ -106,6 +107,12 @@ type Operation struct {
 	Disrupted []plan.Forecast
 	// Probes are those that were made, and what came of them.
 	Probes []Probe
+	// Caller is how it is known who asked; empty where nobody did.
+	Caller string
+	// Changes are the requests to the kernel, those of a change that was taken back
+	// included, and Unlisted how many more there were.
+	Changes  []string
+	Unlisted int
 	// Healed is the drift that a Heal has put right, or tried to.
 	Healed []plan.Drift
 }
@@ -138,7 +145,7 @@ type tracked struct {
 
 func newTracked(r Request) *tracked {
 	return &tracked{request: r, told: make(chan struct{}), changed: make(chan struct{}),
-		op: Operation{ID: r.ID, Kind: r.Kind, State: Running, Author: r.Author, Started: time.Now()}}
+		op: Operation{ID: r.ID, Kind: r.Kind, State: Running, Author: r.Author, Caller: r.Caller, Started: time.Now()}}
 }
 
 func (t *tracked) step(phase, format string, args ...any) {

@@ -124,6 +124,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Leases: e.lent, Progress: e.progress(t, "applying")}
 	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
 		t.step("planning", "%d operations", p.Len())
+		op.changes(p)
 		if err := e.watchPaths(t.request, before, p); err != nil {
 			return err
 		}

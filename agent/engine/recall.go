@@ -87,7 +87,7 @@ func (r *revisionRecord) operation() Operation {
 
 // operation is what has begun, in that state.
 func (b begun) operation(s State) Operation {
-	return Operation{ID: b.Request.ID, Kind: b.Request.Kind, State: s, Author: b.Request.Author, Started: b.Started}
+	return Operation{ID: b.Request.ID, Kind: b.Request.Kind, State: s, Author: b.Request.Author, Caller: b.Request.Caller, Started: b.Started}
 }
 
 // ruleCutOff is the rule of what is said of an operation that did not see its own end.

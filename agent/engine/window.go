@@ -133,6 +133,7 @@ func (e *Engine) revert(ctx context.Context, t *tracked, op *Operation) {
 	e.Log.Warn("going back from a change", "operation", w.journal.ID, "asked_by", t.request.Author)
 	rep, err := e.goBack(ctx, t, converge.Target{Config: target, Memory: w.journal.Memory.Union(e.memory).AsFound(), Before: &w.journal.Before, Leases: e.lent})
 	op.Writes += e.Kernel.Writes() - writes
+	op.changes(rep.Plan)
 	op.Err, op.Remaining = err, nil
 	if err != nil {
 		op.State, op.Remaining = Incomplete, rep.Drift

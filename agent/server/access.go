@@ -142,6 +142,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	ctx, cancel := context.WithTimeout(ctx, longestCall)
 	defer cancel()
 	resp, err = handle(ctx, req)
+	s.audit(ctx, info.FullMethod, req, resp, err)
 	if err == nil {
 		s.met(ctx, info.FullMethod, began)
 	}

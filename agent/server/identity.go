@@ -78,6 +78,14 @@ func (c Caller) client() string {
 	return fmt.Sprintf("%s (process %d)", c.Name, c.PID)
 }
 
+// proof is how it is known who calls.
+func (c Caller) proof() string {
+	if c.chain != nil {
+		return fmt.Sprintf("certificate of %s, from %s", c.Name, c.from)
+	}
+	return fmt.Sprintf("uid %d (%s), process %d", c.UID, c.Name, c.PID)
+}
+
 // AuthType is for credentials.AuthInfo.
 func (c Caller) AuthType() string {
 	if c.chain != nil {

@@ -96,7 +96,7 @@ func (c *configService) run(ctx context.Context, o *hostnicv1.ApplyOptions, r en
 		r.ID = rand.Text()
 	}
 	if caller, ok := callerOf(ctx); ok {
-		r.Author, r.Client = caller.Name, caller.client()
+		r.Author, r.Client, r.Caller = caller.Name, caller.client(), caller.proof()
 	}
 	e := c.server.Engine
 	var gone error

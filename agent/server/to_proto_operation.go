@@ -20,8 +20,12 @@ func operationToProto(op *engine.Operation) *hostnicv1.Operation {
 		Started: timestamppb.New(op.Started), Duration: durationpb.New(op.Duration), Author: op.Author,
 		Writes:    int64(min(op.Writes, math.MaxInt64)),
 		Remaining: driftToProto(op.Remaining), Waiting: waitingToProto(op.Waiting),
-		Warnings: problemsToProto(op.Warnings), Disrupted: forecastToProto(op.Disrupted), Healed: driftToProto(op.Healed),
+		Warnings: problemsToProto(op.Warnings), Disrupted: forecastToProto(op.Disrupted), Healed: driftToProto(op.Healed), Caller: netcfg.Printable(op.Caller),
 	}
+	for _, c := range op.Changes {
+		out.Changes = append(out.Changes, netcfg.Printable(c))
+	}
+	out.UnlistedChanges = int32(min(op.Unlisted, math.MaxInt32))
 	if op.Revision != 0 {
 		out.Revision = &op.Revision
 	}

@@ -144,7 +144,7 @@ func TestOperationToProtoLosesNothing(t *testing.T) {
 	op := engine.Operation{ID: "id", Kind: engine.Commit, State: engine.Incomplete, Author: "me", Started: time.Unix(1, 0), Duration: time.Second, Writes: 7,
 		Revision: 3, Window: time.Minute, RevertedBy: "another", Err: errors.New("first\nsecond \x1b"), Remaining: []plan.Drift{{Field: "f"}}, Waiting: []plan.Waiting{{Nic: "n"}},
 		Warnings: netcfg.Problems{{Path: "p"}}, Disrupted: []plan.Forecast{{Nic: "n"}}, Probes: []engine.Probe{{Name: "n", State: engine.ProbeFailed, Detail: "d"}},
-		Healed: []plan.Drift{{Field: "f"}}}
+		Healed: []plan.Drift{{Field: "f"}}, Caller: "uid 0", Changes: []string{"ip link set dev eth0 up"}, Unlisted: 3}
 	for i := range reflect.TypeOf(op).NumField() {
 		if f := reflect.TypeOf(op).Field(i); reflect.ValueOf(op).Field(i).IsZero() {
 			t.Fatalf("the test does not fill %s: put it there, and into the API", f.Name)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 
 type historyOptions struct {
 	*globals
-	operations bool
+	operations, verbose bool
 }
 
 func newHistoryCommand(g *globals) *cobra.Command {
@@ -25,17 +27,19 @@ func newHistoryCommand(g *globals) *cobra.Command {
 		Short: "The committed revisions, newest first",
 		Long: `The committed revisions, newest first: when, who and why. With --operations the last
 100 operations and what became of them, also from before the agent or the host was
-started again.` + exits(exitUnreachable),
+started again. With --verbose each operation in full: who asked and how that is known,
+what was asked of the kernel, and what came of it.` + exits(exitUnreachable),
 		GroupID: groupLook,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.operations {
+			if o.operations || o.verbose {
 				return runOperations(cmd.Context(), o, cmd.OutOrStdout())
 			}
 			return runHistory(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().BoolVar(&o.operations, "operations", false, "the operations instead of the revisions")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "the operations in full, with who asked and what was done")
 	return cmd
 }
 
@@ -57,12 +61,46 @@ func runOperations(ctx context.Context, o historyOptions, out io.Writer) error {
 		s.println("there has been no operation yet")
 		return nil
 	}
+	if o.verbose {
+		printAudit(s, answer.GetOperations())
+		return nil
+	}
 	var rows [][]string
 	for _, op := range answer.GetOperations() {
 		rows = append(rows, []string{localTime(op.GetStarted()), op.GetKind(), op.GetState(), op.GetAuthor(), op.GetId(), outcome(op)})
 	}
 	s.println(s.table([]string{"time", "kind", "state", "author", "operation", "outcome"}, rows))
 	return nil
+}
+
+// printAudit writes operations in full.
+func printAudit(s screen, all []*hostnicv1.Operation) {
+	for i, op := range all {
+		if i > 0 {
+			s.println("")
+		}
+		s.println(localTime(op.GetStarted()) + "  " + s.paint(bold, op.GetKind()) + " " + op.GetState() + ", " + howMuch(op))
+		entries := []property{{"operation", op.GetId()}, {"author", cmp.Or(op.GetAuthor(), "nobody")}}
+		add := func(name string, lines ...string) {
+			if text := strings.Join(lines, "\n"); text != "" {
+				entries = append(entries, property{name, text})
+			}
+		}
+		add("caller", op.GetCaller())
+		changes := op.GetChanges()
+		if n := op.GetUnlistedChanges(); n > 0 {
+			changes = append(slices.Clone(changes), fmt.Sprintf("and %d more", n))
+		}
+		add("changes", changes...)
+		add("healed", driftLines(op.GetHealed())...)
+		add("left", driftLines(op.GetRemaining())...)
+		if op.Revision != nil {
+			add("revision", fmt.Sprint(op.GetRevision()))
+		}
+		add("taken back by", op.GetRevertedBy())
+		add("error", op.GetError())
+		s.properties(2, entries)
+	}
 }
 
 // outcome is what became of an operation, in a few words.

@@ -121,6 +121,9 @@ func (h *host) stop() {
 	}
 }
 
+// pid is that of the client of the API.
+func (h *host) pid() int { return os.Getpid() }
+
 func (h *host) log() string {
 	text, _ := os.ReadFile(h.path("log"))
 	return string(text)

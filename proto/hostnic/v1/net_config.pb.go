@@ -2509,9 +2509,18 @@ type Operation struct {
 	// while there is none.
 	RevertedBy *string `protobuf:"bytes,17,opt,name=reverted_by,json=revertedBy,proto3,oneof" json:"reverted_by,omitempty"`
 	// What a heal has put right, as it was before, or has tried to: see remaining.
-	Healed        []*Drift `protobuf:"bytes,30,rep,name=healed,proto3" json:"healed,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Healed []*Drift `protobuf:"bytes,30,rep,name=healed,proto3" json:"healed,omitempty"`
+	// How it is known who asked: the uid and the process on this host, or the identity in
+	// the certificate and the address. Absent where nobody did.
+	Caller string `protobuf:"bytes,31,opt,name=caller,proto3" json:"caller,omitempty"`
+	// What was asked of the kernel, in iproute2's words, in order, the first 32 requests;
+	// those of a change that was refused or taken back afterwards included. Absent where
+	// nothing was, and of an operation that was cut off because the agent was killed.
+	Changes []string `protobuf:"bytes,32,rep,name=changes,proto3" json:"changes,omitempty"`
+	// How many requests there were beyond those.
+	UnlistedChanges int32 `protobuf:"varint,33,opt,name=unlisted_changes,json=unlistedChanges,proto3" json:"unlisted_changes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
@@ -2668,6 +2677,27 @@ func (x *Operation) GetHealed() []*Drift {
 		return x.Healed
 	}
 	return nil
+}
+
+func (x *Operation) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *Operation) GetChanges() []string {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *Operation) GetUnlistedChanges() int32 {
+	if x != nil {
+		return x.UnlistedChanges
+	}
+	return 0
 }
 
 // Probe is a test of what the host is connected to; see ApplyOptions.
@@ -3587,7 +3617,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04Step\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\xc9\x05\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xa6\x06\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -3608,7 +3638,10 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x06probes\x18\x10 \x03(\v2\x11.hostnic.v1.ProbeR\x06probes\x12$\n" +
 	"\vreverted_by\x18\x11 \x01(\tH\x01R\n" +
 	"revertedBy\x88\x01\x01\x12)\n" +
-	"\x06healed\x18\x1e \x03(\v2\x11.hostnic.v1.DriftR\x06healedB\v\n" +
+	"\x06healed\x18\x1e \x03(\v2\x11.hostnic.v1.DriftR\x06healed\x12\x16\n" +
+	"\x06caller\x18\x1f \x01(\tR\x06caller\x12\x18\n" +
+	"\achanges\x18  \x03(\tR\achanges\x12)\n" +
+	"\x10unlisted_changes\x18! \x01(\x05R\x0funlistedChangesB\v\n" +
 	"\t_revisionB\x0e\n" +
 	"\f_reverted_by\"I\n" +
 	"\x05Probe\x12\x12\n" +
