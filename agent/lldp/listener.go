@@ -2,12 +2,15 @@ package lldp
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Port is a link to listen on.
@@ -128,7 +131,7 @@ func (l *Listener) follow(ears map[int]*ear, t *table, ports []Port, failed map[
 		}
 		conn, err := l.open(p)
 		if err != nil {
-			if !failed[p] {
+			if !failed[p] && !errors.Is(err, unix.ENODEV) { // it has just gone
 				l.log.Warn("LLDP is not listened to", "nic", p.Name, "error", err)
 			}
 			failed[p] = true
