@@ -44,6 +44,7 @@ func TestEveryCommandTellsItsExitCodes(t *testing.T) {
 func TestEveryCommandIsUnreachableWithoutAgent(t *testing.T) {
 	arguments := map[string][]string{
 		"show": {"eth0"}, "set": {"eth0", "mtu=1"}, "delete": {"bond0"}, "renew": {"eth0"}, "release": {"eth0"}, "stage": {"-f", "-"},
+		"wait-online": {"--wait", "300ms"},
 	}
 	root := newRootCommand(&globals{getenv: func(string) string { return "" }})
 	for _, cmd := range root.Commands() {
