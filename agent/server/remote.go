@@ -64,6 +64,7 @@ func (r *Remote) opened(address string) {
 	defer r.mu.Unlock()
 	delete(r.failed, address)
 	r.addresses = append(r.addresses, address)
+	slices.Sort(r.addresses)
 }
 
 func (r *Remote) closed(address string) {

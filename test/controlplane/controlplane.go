@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -45,6 +46,7 @@ func (h *Host) connect(address string) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(h.TLS)),
 		// A watch is silent for long, and has to notice that nobody is there any more. The
 		// agent ends a connection that pings more often than every 10 s.
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: h.Patience}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 11 * time.Second, Timeout: 3 * time.Second}),
 	}
 	if h.Dial != nil {
