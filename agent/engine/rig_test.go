@@ -26,6 +26,7 @@ type rig struct {
 	dir    string
 	kernel *mortalKernel
 	boot   string
+	leaser Leaser
 	now    atomic.Int64 // of the clock
 	// killAt is the point at which the engine dies, counted from 1; 0 is never.
 	killAt int64
@@ -111,7 +112,7 @@ func (r *rig) startAndDie(killAt int64) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r.Engine = New(Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: r.boot,
+	r.Engine = New(Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: r.boot, Leaser: r.leaser,
 		Clock: func() time.Duration { return time.Duration(r.now.Load()) }, Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
 	ended := make(chan struct{})
 	r.died = ended
