@@ -46,13 +46,12 @@ func newLeases(ctx context.Context, c Config, st *store.Store, host, boot string
 // Follow is that of engine.Leaser.
 func (l *leases) Follow(clients []engine.Client, around engine.Around) {
 	l.tell(around)
-	wanted := map[string]bool{}
+	wanted := make(map[string]string, len(clients)) // the kernel's name, by that of the configuration
 	for _, c := range clients {
-		wanted[c.NIC] = true
+		wanted[c.NIC] = c.Link
 	}
 	for nic, link := range l.links() {
-		i := slices.IndexFunc(clients, func(c engine.Client) bool { return c.NIC == nic })
-		if i < 0 || clients[i].Link != link {
+		if wanted[nic] != link {
 			l.Stop(link)
 			l.forget(nic, link)
 		}

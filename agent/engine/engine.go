@@ -214,6 +214,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			if len(e.running.HostNics)+len(e.drift) > 0 {
 				e.eye.news()
 			}
+			if e.lending.waits() {
+				e.eye.soon()
+			}
 			continue
 		case <-e.leaseNews():
 			if e.heed() {

@@ -73,7 +73,17 @@ func (l *lending) at(now time.Duration) plan.Leases {
 	return out
 }
 
-// with is a copy to change.
+// waits is true while a client waits for its link.
+func (l *lending) waits() bool {
+	for _, c := range l.clients {
+		if !c.Ready {
+			return true
+		}
+	}
+	return false
+}
+
+// copied is a copy to change.
 func (l *lending) copied() *lending {
 	c := &lending{maps.Clone(l.held), maps.Clone(l.clients)}
 	if c.held == nil {

@@ -247,3 +247,26 @@ func TestWaitRemembersAsFound(t *testing.T) {
 		}
 	})
 }
+
+// A client hears of its link well before the kernel's news are gathered for a look.
+func TestLinkIsToldAtOnce(t *testing.T) {
+	inLeasedRig(t, func(r *rig, l *lender) {
+		r.kernel.SetCarrier("eth3", false)
+		r.apply(leasedDoc)
+		time.Sleep(time.Second)
+		ready := func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return len(l.clients) == 1 && l.clients[0].Ready
+		}
+		if ready() {
+			t.Fatal("ready without a carrier")
+		}
+		r.kernel.SetCarrier("eth3", true)
+		r.nudges <- struct{}{}
+		time.Sleep(20 * time.Millisecond)
+		if !ready() {
+			t.Error("not told of its carrier within 20 ms")
+		}
+	})
+}

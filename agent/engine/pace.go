@@ -6,6 +6,8 @@ const (
 	// settle is how long the kernel's news are gathered before a look: a NIC that
 	// appears comes with a dozen messages.
 	settle = 100 * time.Millisecond
+	// hurry is the same where a client waits for its link: half a dozen messages.
+	hurry = 10 * time.Millisecond
 	// restPerLook bounds what looks cost: after each the loop rests so many times as
 	// long as it took, whatever else the kernel has to tell.
 	restPerLook = 10
@@ -47,6 +49,10 @@ func (p *pace) again(after time.Duration) {
 		p.due, p.at = time.After(after), at
 	}
 }
+
+// soon has a look that is asked for already taken without gathering: somebody waits for
+// the news.
+func (p *pace) soon() { p.again(max(hurry, p.rest-time.Since(p.last))) }
 
 // begin is called when a look begins, and looked when it has ended.
 func (p *pace) begin() { p.due, p.gathering = nil, false }

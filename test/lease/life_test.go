@@ -165,6 +165,18 @@ func TestLeaseInWindow(t *testing.T) {
 	same(t, "addresses", h.addresses("eth0"), have)
 	h.run("commit")
 	h.settled()
+
+	// With the agent dead, its guard brings the lease back that is on record.
+	heard := d.log.String()
+	h.apply(onStatic, "--revert-after", "6s", "--probe", "none")
+	h.stop(syscall.SIGKILL)
+	h.eventually("the guard has brought the lease back", func() bool { return h.addresses("eth0") == have })
+	if a := h.ipv4("eth0")[0]; a.Valid > 120 {
+		t.Errorf("the address is there for %d s", a.Valid)
+	}
+	h.start()
+	h.settled()
+	same(t, "what the server has heard", d.log.String(), heard)
 }
 
 // Renewed by hand, given back, and asked for again.
