@@ -17,7 +17,7 @@ import (
 // The places of the switches of state.Discovery in IFLA_INET6_CONF, which is an array of
 // 32-bit numbers (DEVCONF_* of include/uapi/linux/ipv6.h).
 var discoveryPlaces = map[string]int{
-	"accept_ra": 3, "accept_redirects": 4, "autoconf": 5, "max_addresses": 15, "accept_ra_defrtr": 17, "accept_ra_pinfo": 18,
+	"forwarding": 0, "accept_ra": 3, "accept_redirects": 4, "autoconf": 5, "max_addresses": 15, "accept_ra_defrtr": 17, "accept_ra_pinfo": 18,
 	"accept_ra_rt_info_max_plen": 21, "disable_ipv6": 26,
 }
 
@@ -31,7 +31,7 @@ func decodeDiscovery(v []byte) (d state.Discovery) {
 	}
 	return state.Discovery{
 		DisableIPv6: at("disable_ipv6"), AcceptRA: at("accept_ra"), AcceptRADefrtr: at("accept_ra_defrtr"), AcceptRAPinfo: at("accept_ra_pinfo"),
-		Autoconf: at("autoconf"), MaxAddresses: at("max_addresses"), AcceptRARtInfoMaxPlen: at("accept_ra_rt_info_max_plen"), AcceptRedirects: at("accept_redirects"),
+		Autoconf: at("autoconf"), MaxAddresses: at("max_addresses"), AcceptRARtInfoMaxPlen: at("accept_ra_rt_info_max_plen"), AcceptRedirects: at("accept_redirects"), Forwarding: at("forwarding"),
 	}
 }
 

@@ -54,6 +54,22 @@ func TestDiscovery(t *testing.T) {
 	h.want("")
 }
 
+// A host that forwards has not listened either, and one whose MTU rules IPv6 out has no
+// switches.
+func TestDiscoveryWithoutIPv6(t *testing.T) {
+	h := newTenant(t)
+	h.to(autoconfOn0)
+	found := h.memory.Discovery["eth0"]
+	if !found.Learns() {
+		t.Errorf("found %+v", found)
+	}
+	found.Forwarding = 1
+	if found.Learns() {
+		t.Error("a host that forwards listens to routers with accept_ra 1")
+	}
+	h.want(`host_nics: [{name: eth0, ipv6_boot_protocol: none, mtu: 1000}]`, "ip link set dev eth0 mtu 1000")
+}
+
 // A NIC that is taken out of the document is left as it was found, and a VLAN goes with
 // what was set on it.
 func TestDiscoveryRemoved(t *testing.T) {

@@ -60,8 +60,7 @@ func (r *resolver) learnt(index int) bool {
 // letsGo is true of a link on which nobody is to learn anything from routers any more,
 // because that is how it was found.
 func (l *Link) letsGo() bool {
-	d := l.Discovery
-	return d != nil && !l.Autoconf && (d.AcceptRA == 0 || d.Autoconf == 0 || d.AcceptRAPinfo == 0)
+	return l.Discovery != nil && !l.Autoconf && !l.Discovery.Learns()
 }
 
 // discoverySettled is what of the switches is still to be given back one day.
@@ -80,7 +79,7 @@ func (b *builder) discover() {
 	for i := range b.in.Links {
 		w := &b.in.Links[i]
 		have := b.now.links[w.Index]
-		if w.Discovery == nil || have == nil || b.left[w.Index] {
+		if w.Discovery == nil || have == nil || have.MTU < minIPv6MTU || b.left[w.Index] {
 			continue
 		}
 		op := Op{Action: DiscoverySet, Index: w.Index, Name: have.Name}
@@ -98,7 +97,7 @@ func (b *builder) discover() {
 
 // discovery compares the switches.
 func (c *checker) discovery(w *Link, l *state.Link) {
-	if w.Discovery == nil {
+	if w.Discovery == nil || l.MTU < minIPv6MTU { // it has no IPv6, and no switches
 		return
 	}
 	there := l.Discovery.Switches()

@@ -16,6 +16,9 @@ type Discovery struct {
 	AcceptRARtInfoMaxPlen int32
 	// AcceptRedirects lets routers send a host elsewhere (ICMPv6 redirects).
 	AcceptRedirects int32
+	// Forwarding is not 0 where the host forwards what comes by the link. It is nobody's
+	// to set here.
+	Forwarding int32
 }
 
 // Switch is one of them.
@@ -23,6 +26,12 @@ type Switch struct {
 	// Name is the kernel's.
 	Name  string
 	Value int32
+}
+
+// Learns is true where addresses are made of router advertisements.
+func (d Discovery) Learns() bool {
+	listens := d.AcceptRA == 2 || d.AcceptRA == 1 && d.Forwarding == 0
+	return listens && d.AcceptRAPinfo != 0 && d.Autoconf != 0
 }
 
 // Switches are all of them, in the order in which to set them.
