@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hostnic/hostnic/test/need"
+	"github.com/hostnic/hostnic/test/netns"
 )
 
 const onBond = `host_nics:
@@ -133,4 +134,26 @@ func TestFault_E7(t *testing.T) { // and E14
 	})
 	h.eventually("the refusal is shown", func() bool { return strings.HasPrefix(h.show("eth1").Lease.Refusal, "198.51.100.1: ") })
 	same(t, "addresses of eth1", h.addresses("eth1"), "")
+}
+
+// As things are unless somebody sets them otherwise: the address that is offered first
+// is somebody else's, and another one is taken. Two NICs of the host in the same network
+// are not taken for others.
+func TestScenario_D22(t *testing.T) { // and E8, E24
+	t.Parallel()
+	h := newHost(t, 2, "allow_overlap: true")
+	other := netns.New(t)
+	other.Veth(t, "o0", h.far, "s9")
+	other.Up(t, "o0")
+	other.IP(t, "addr", "add", "192.0.2.100/24", "dev", "o0")
+	h.far.Bridge(t, "br0", "s0", "s1", "s9")
+	h.far.Up(t, "s0", "s1", "s9")
+	d := h.kea("br0", "192.0.2.1/24", "192.0.2.0/24", "192.0.2.100", "192.0.2.105", 600)
+	h.apply(`host_nics: [{name: eth0, boot_protocol: dhcp}, {name: eth1, boot_protocol: dhcp}]`)
+	first, second := h.leased("eth0", "192.0.2.10"), h.leased("eth1", "192.0.2.10")
+	if first == second || strings.HasPrefix(first, "192.0.2.100/") || strings.HasPrefix(second, "192.0.2.100/") {
+		t.Errorf("addresses %s and %s", first, second)
+	}
+	same(t, "declined", d.count("DHCP4_DECLINE_LEASE "), 1)
+	h.settled()
 }
