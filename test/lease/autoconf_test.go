@@ -3,11 +3,16 @@
 package lease
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hostnic/hostnic/test/need"
 )
@@ -95,4 +100,57 @@ func TestAutoconf(t *testing.T) {
 		t.Errorf("routes are left:\n%s", routes)
 	}
 	h.settled()
+}
+
+// A flood of prefixes makes no more addresses than the bound, although the host had none
+// before, and the agent answers meanwhile and afterwards.
+func TestFault_E18(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, 1, "")
+	h.ns.Do(func() { _ = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/max_addresses", []byte("0"), 0) })
+	h.ns.Up(t, "eth0")
+	h.eventually("the far end has its own address", func() bool {
+		out := h.far.IP(t, "-6", "addr", "show", "dev", "s0", "scope", "link", "-tentative")
+		return strings.Contains(out, "fe80:")
+	})
+	h.apply(`host_nics: [{name: eth0, ipv6_boot_protocol: autoconf}]`)
+	h.flood("s0", 1000)
+	h.eventually("addresses are made", func() bool { return h.learnt("eth0") != "" })
+	h.flood("s0", 1000)
+	if n := len(strings.Split(h.learnt("eth0"), ", ")); n < 2 || n > 17 { // 16, and the one for the link
+		t.Errorf("%d addresses", n)
+	}
+	h.settled()
+}
+
+// flood sends router advertisements (RFC 4861 §4.2), each with another prefix.
+func (h *host) flood(nic string, count int) {
+	h.Helper()
+	var err error
+	h.far.Do(func() {
+		var link *net.Interface
+		if link, err = net.InterfaceByName(nic); err != nil {
+			return
+		}
+		var fd int
+		if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6); err != nil {
+			return
+		}
+		defer unix.Close(fd)
+		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255); err != nil {
+			return
+		}
+		all := unix.SockaddrInet6{ZoneId: uint32(link.Index), Addr: [16]byte{0: 0xff, 1: 2, 15: 1}}
+		for range count {
+			m := []byte{134, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // no router to go by
+			m = append(m, 3, 4, 64, 0xc0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0x20, 1, 0xd, 0xb8)
+			m = binary.BigEndian.AppendUint32(m, rand.Uint32())
+			if err = unix.Sendto(fd, append(m, make([]byte, 8)...), 0, &all); err != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
 }
