@@ -173,7 +173,7 @@ func missing(caps kernel.Capabilities) []engine.Missing {
 	if caps.Admin && !caps.VLANs {
 		out = append(out, engine.Missing{Feature: engine.FeatureVLAN, Reason: "load the module 8021q"})
 	}
-	for _, feature := range []string{"dhcpv6", "networks", "routes", "dns"} {
+	for _, feature := range []string{"dhcpv6", "poly_dhcp_autoconf", "networks", "routes", "dns"} {
 		out = append(out, engine.Missing{Feature: feature, Reason: "this version of the agent keeps it but cannot apply it yet"})
 	}
 	return out

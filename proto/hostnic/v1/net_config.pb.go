@@ -1776,10 +1776,11 @@ type ApplyOptions struct {
 	// for a Rollback that takes back a change that waits to be confirmed.
 	// FAILED_PRECONDITION, rule probe-failing, when all that a probe tests fails before.
 	Probes []string `protobuf:"bytes,6,rep,name=probes,proto3" json:"probes,omitempty"`
-	// Wait so long, from 1 s to 10 min, until everything is ready: links have
-	// carriers, the other end of LACP speaks, IPv6 addresses are found to be nobody
-	// else's, and nothing is waiting. What is not ready by then is an error, and the change is taken
-	// back. Absent: do not wait, but tell.
+	// Wait so long, from 1 s to 10 min, until everything is ready: leases are there,
+	// routers have advertised where autoconf is asked for, links have carriers, the
+	// other end of LACP speaks, IPv6 addresses are found to be nobody else's, and nothing
+	// is waiting. What is not ready by then is an error, and the change is taken back.
+	// Absent: do not wait, but tell.
 	Wait *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
 	// Connections that the change must not cut unasked, such as the one that an
 	// operator has come in by. The caller's own, when it comes over the network, and
