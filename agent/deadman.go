@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg/kernel"
 )
@@ -39,6 +41,8 @@ type deadman struct {
 	deadline time.Duration
 	late     time.Time
 	retry    time.Duration
+	// asked is when it was last seen whether there is still something to watch.
+	asked time.Time
 }
 
 // RunGuard is the dead-man: it reads deadlines (nanoseconds since boot, 0 for none)
@@ -78,10 +82,44 @@ func RunGuard(ctx context.Context, c Config, in io.Reader, parent int, log *slog
 			continue
 		default:
 		}
-		if d.due() && d.act(ctx) {
+		if d.due() && d.act(ctx) || d.needless() {
 			return nil
 		}
 	}
+}
+
+// askPace is how often a guard that is alone looks whether it is still needed.
+const askPace = 5 * time.Second
+
+// needless is true of a guard that has outlived its daemon and whose change is over by
+// now: another daemon had it confirmed or taken back, and is gone, too. While one runs
+// it has a guard of its own, and this one stays until its deadline, or until that one is
+// gone: it may not have got so far.
+func (d *deadman) needless() bool {
+	if !d.alone || time.Since(d.asked) < askPace {
+		return false
+	}
+	d.asked = time.Now()
+	if _, err := os.Stat(d.config.StateDir); errors.Is(err, fs.ErrNotExist) {
+		d.log.Info("the state directory is gone, and with it what was guarded")
+		return true
+	}
+	st, err := store.Open(d.config.StateDir)
+	if err != nil {
+		return false
+	}
+	defer st.Close() //nolint:errcheck // only a lock
+	over := d.over(st)
+	if over {
+		d.log.Info("the change that was guarded is over")
+	}
+	return over
+}
+
+// over is whether nothing waits to be confirmed, and no operation was cut off.
+func (d *deadman) over(st *store.Store) bool {
+	boot, err := bootID()
+	return err == nil && !engine.New(engine.Options{Store: st, BootID: boot, Log: d.log}).Unfinished()
 }
 
 // readDeadlines passes the daemon's deadlines on until its end, and closes.
@@ -177,6 +215,9 @@ func (d *deadman) takeOver(ctx context.Context) (next time.Duration, done bool, 
 		return 0, false, err
 	}
 	defer st.Close() //nolint:errcheck // only a lock
+	if d.over(st) {
+		return 0, true, nil // who has changed the host since has done so on purpose
+	}
 	k, err := kernel.Open(kernelOptions())
 	if err != nil {
 		return 0, false, fmt.Errorf("open the kernel: %w", err)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hostnic/hostnic/agent/store"
 )
 
 // deafGuard is a guard whose program is a script: the first one that is started reads
@@ -119,5 +122,32 @@ func TestGuardThatDoesNotEnd(t *testing.T) {
 	case <-closed:
 	case <-time.After(60 * time.Second):
 		t.Fatal("the end of the agent waits for its guard")
+	}
+}
+
+// A guard that has outlived its daemon goes when nothing waits to be confirmed any more,
+// long before its deadline: whoever changes the host by hand after that, with the agent
+// gone for good, does not have it changed back. It makes no state directory anew.
+func TestGuardThatIsNotNeeded(t *testing.T) {
+	over := filepath.Join(t.TempDir(), "over")
+	st, err := store.Open(over)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gone := filepath.Join(t.TempDir(), "gone")
+	for _, dir := range []string{over, gone} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		deadline := strings.NewReader(fmt.Sprintln((sinceBoot() + time.Hour).Nanoseconds()))
+		err := RunGuard(ctx, Config{StateDir: dir}, deadline, os.Getpid(), quiet)
+		if err != nil || ctx.Err() != nil {
+			t.Errorf("%s: %v, %v", dir, err, ctx.Err())
+		}
+		cancel()
+	}
+	if _, err := os.Stat(gone); err == nil {
+		t.Error("the guard has made the state directory anew")
 	}
 }

@@ -181,6 +181,18 @@ func (e *Engine) Recover(ctx context.Context) error {
 	return nil
 }
 
+// Unfinished is whether an operation of this boot, or a change that waits to be
+// confirmed, is not over, as far as the disk tells: where it cannot be read one may be.
+// It is asked instead of Recover.
+func (e *Engine) Unfinished() bool {
+	f, err := e.load()
+	if err != nil {
+		return true
+	}
+	j := f.cut(e.BootID)
+	return j != nil && j.BootID == e.BootID
+}
+
 // recall takes over what was stored, and says what to do with it. It is not known
 // when nothing good is left.
 func (e *Engine) recall() (s start, known bool) {
