@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # agentctl does not import the agent, hence main.version, which it may have.
-LDFLAGS := -X github.com/hostnic/hostnic/agent.Version=$(VERSION) -X main.version=$(VERSION)
+LDFLAGS := -s -w -X github.com/hostnic/hostnic/agent.Version=$(VERSION) -X main.version=$(VERSION)
 PREFIX ?= /usr
 FUZZTIME ?= 30s
 
@@ -16,6 +16,7 @@ TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hostnic/bin
 BUF := $(TOOLS)/buf-v1.75.0/buf
 GEN_GO := $(TOOLS)/protoc-gen-go-v1.36.12/protoc-gen-go
 GEN_GRPC := $(TOOLS)/protoc-gen-go-grpc-v1.6.2/protoc-gen-go-grpc
+NFPM := $(TOOLS)/nfpm-v2.43.0/nfpm
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 
 # The race detector needs cgo and a C compiler; go says 0 here where one is missing.
@@ -39,7 +40,7 @@ build: ## bin/hostnicd and bin/agentctl
 
 .PHONY: test
 test: FUZZTIME = 3s
-test: setup-tests lint proto-check test-unit test-random fuzz test-kernel ## everything, installing what is missing; about what CI does
+test: setup-tests lint proto-check test-unit test-random fuzz test-kernel test-guest ## everything, installing what is missing; about what CI does
 
 .PHONY: setup
 setup:
@@ -65,6 +66,17 @@ test-kernel: setup-tests build bin/hostnicd-crash ## tests in a kernel with bond
 	@test/run-in-kernel-check
 	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
 		RUN_IN_KERNEL_TIMEOUT=$${RUN_IN_KERNEL_TIMEOUT-1800} go test -timeout 30m -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
+
+# A package of the same, with a higher version.
+.PHONY: test-guest
+test-guest: package ## a whole host: the .deb installed, rebooted, cut off from power, upgraded, removed; FLAGS='-v -run A11'
+	@test/run-in-kernel-setup guest
+	@test/package-check
+	mkdir -p bin/next
+	@SOURCE_DATE_EPOCH=$(PACKAGE_EPOCH) PACKAGE_VERSION='$(PACKAGE_VERSION)+next' \
+		$(NFPM) package --config systemd/package/nfpm.yaml --packager deb --target bin/next/
+	HOSTNIC_DEB=$$(echo $(CURDIR)/bin/*.deb) HOSTNIC_NEXT_DEB=$$(echo $(CURDIR)/bin/next/*.deb) \
+		go test -count=1 -timeout 20m -tags guest ./test/guest $(FLAGS)
 
 # The daemon that dies, and is refused, where a test says.
 .PHONY: bin/hostnicd-crash
@@ -101,6 +113,7 @@ lint: $(GOLANGCI) ## gofmt, go vet, golangci-lint, shellcheck where there is one
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "please gofmt -w" $$bad; exit 1; fi
 	go vet ./...
 	go vet -tags kernel ./...
+	go vet -tags guest,man ./cmd/... ./test/guest
 	$(GOLANGCI) run
 	@if command -v shellcheck >/dev/null; then \
 		grep -rlE --exclude-dir=.git --exclude-dir=bin '^#!/bin/(ba)?sh' . | xargs shellcheck; fi
@@ -126,6 +139,38 @@ install: ## what make build made, to DESTDIR and PREFIX (/usr)
 		(set -x; install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$$dir "$$file"); done; done; \
 	for file in systemd/metrics/{dashboard.json,alerts.yaml}; do \
 		(set -x; install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/hostnic "$$file"); done
+	install -D -m 644 systemd/agent.yaml $(DESTDIR)/etc/hostnic/agent.yaml
+	@if [ -d bin/man ]; then cd bin/man && for page in man*/*; do (set -x; install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/$$page); done; fi
+	bin/agentctl completion bash | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agentctl
+	bin/agentctl completion zsh | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_agentctl
+	bin/agentctl completion fish | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/agentctl.fish
+
+.PHONY: man
+man: ## bin/man, from the commands, the settings and the API
+	rm -rf bin/man
+	go run -tags man ./cmd/agentctl man bin/man
+	go run -tags man ./cmd/hostnicd man bin/man
+	find bin/man -type f -exec gzip -9n {} +
+
+# The packages follow from the commit alone: two builds are the same, wherever and
+# whenever. Before the first tag the version is the time of the commit.
+PACKAGE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+PACKAGE_VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/g' | grep . || \
+	TZ=UTC git log -1 --date=format-local:%Y%m%d.%H%M%S --format='0~%cd.%h' 2>/dev/null || echo 0~unknown)
+
+.PHONY: package
+package: build man $(NFPM) ## bin/hostnic*.deb and bin/hostnic*.rpm, with NFPM of an exact version
+	rm -rf bin/root bin/next bin/*.deb bin/*.rpm
+	umask 022 && $(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/bin/root PREFIX=/usr
+	install -D -m 644 systemd/package/copyright bin/root/usr/share/doc/hostnic/copyright
+	install -D -m 644 README.md bin/root/usr/share/doc/hostnic/README.md
+	install -D -m 644 systemd/package/lintian-overrides bin/root/usr/share/lintian/overrides/hostnic
+	printf 'hostnic (%s-1) unstable; urgency=medium\n\n  * The changes are in the history of the source.\n\n -- hostnic maintainers <maintainers@hostnic.invalid>  %s\n' \
+		'$(PACKAGE_VERSION)' "$$(LC_ALL=C date -u -R -d @$(PACKAGE_EPOCH))" | gzip -9n >bin/root/usr/share/doc/hostnic/changelog.Debian.gz
+	find bin/root -exec touch -h -d @$(PACKAGE_EPOCH) {} +
+	for format in deb rpm; do \
+		SOURCE_DATE_EPOCH=$(PACKAGE_EPOCH) PACKAGE_VERSION='$(PACKAGE_VERSION)' \
+			$(NFPM) package --config systemd/package/nfpm.yaml --packager $$format --target bin/; done
 
 .PHONY: clean
 clean: ## remove what build made; the tools in ~/.cache/hostnic stay
@@ -137,5 +182,7 @@ $(GEN_GO):
 	GOBIN=$(@D) go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 $(GEN_GRPC):
 	GOBIN=$(@D) go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+$(NFPM):
+	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 $(GOLANGCI):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0

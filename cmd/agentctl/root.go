@@ -72,6 +72,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newApplyCommand(g), newCommitCommand(g), newRollbackCommand(g), newRenewCommand(g), newReleaseCommand(g),
 		newVersionCommand(g), newCompletionCommand(),
 	)
+	root.AddCommand(extras()...)
 	return root
 }
 

@@ -80,6 +80,7 @@ Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 	cmd.Flags().StringVar(&f.drift, "drift", "", "what to do when somebody changes what the agent has configured: report or heal (default "+agent.DefaultDrift+")")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default "+agent.DefaultLogLevel+")")
 	cmd.AddCommand(guardCommand())
+	cmd.AddCommand(extras()...)
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
 	return cmd
 }
