@@ -76,6 +76,7 @@ func (l *life) boot(name string) error {
 	if err := os.WriteFile(filepath.Join(job, "run"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
 		return err
 	}
+	_ = os.Remove(filepath.Join(job, "times"))
 	began := time.Now()
 	out, err := exec.Command("./boot", filepath.Join(l.dir, "disk"), job).CombinedOutput()
 	if err != nil {
@@ -84,7 +85,9 @@ func (l *life) boot(name string) error {
 	if st, err := os.Stat(filepath.Join(job, "status")); err == nil {
 		l.down[name] = time.Since(st.ModTime())
 	}
-	fmt.Printf("boot %s: %.1f s\n", name, time.Since(began).Seconds())
+	times, _ := os.ReadFile(filepath.Join(job, "times"))
+	fmt.Printf("boot %s: %.1f s, %.1f of them to power off; begun after s of it: %s\n", name, time.Since(began).Seconds(), l.down[name].Seconds(),
+		strings.ReplaceAll(strings.TrimSpace(string(times)), "\n", ", "))
 	return nil
 }
 
