@@ -27,7 +27,7 @@ func (x examiner) Examine(ctx context.Context) ([]doctor.Finding, []doctor.Skipp
 	f := doctor.Facts{
 		Host: s, Owned: map[string]bool{}, Slaves: map[string][]string{},
 		Drift: sight.Differences(), LeftAlone: sight.LeftAlone, Waiting: sight.Waiting, Degraded: sight.Degraded, Missing: map[string]string{},
-		Uncommitted: sight.Uncommitted, Pending: sight.Pending != nil, Around: doctor.Look("/", x.stateDir),
+		Uncommitted: sight.Uncommitted, Pending: sight.Pending != nil, Around: doctor.Look("/", x.stateDir, s.Links),
 	}
 	for name := range sight.Memory.Owned.Links {
 		f.Owned[name] = true

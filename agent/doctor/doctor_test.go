@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/hostnic/hostnic/agent/managers"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
@@ -92,8 +91,11 @@ func TestOneThingWrong(t *testing.T) {
 		}},
 		{"warning several-default-routes ", "192.0.2.253 dev bond0.7 metric 0", func(f *Facts) { route(f, "192.0.2.253", 0) }},
 		{"note several-default-routes ", "metric 100", func(f *Facts) { route(f, "192.0.2.253", 100) }},
-		{"error other-manager bond0", "/run/systemd/netif/links/4: ADMIN_STATE=configured", func(f *Facts) {
-			f.Around.Managers = []Manager{{Program: networkd, Index: 4, File: "/run/systemd/netif/links/4", Says: "ADMIN_STATE=configured"}, {Program: ifupdown, Name: "tap0"}}
+		{"error other-manager bond0", "/run/systemd/netif/links/4 says ADMIN_STATE=configured", func(f *Facts) {
+			f.Around.Managers = []managers.Claim{
+				{Link: managers.Link{Index: 4, Name: "bond0"}, Manager: managers.Networkd, Reason: "/run/systemd/netif/links/4 says ADMIN_STATE=configured", HandOver: []string{"networkctl reload"}},
+				{Link: managers.Link{Name: "tap0"}, Manager: managers.Ifupdown},
+			}
 		}},
 		{"error missing-bond ", "load the module", func(f *Facts) { f.Missing = map[string]string{"bond": "load the module bonding", "dhcp": "later"} }},
 		{"warning drift eth0", "should be 1500, is 9000", func(f *Facts) {
@@ -164,17 +166,12 @@ func TestNothingMadeUp(t *testing.T) {
 	}
 }
 
-func TestManagers(t *testing.T) {
+func TestLook(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"run/NetworkManager/devices/2":  "[device]\nmanaged=true\nroute-metric-default-effective=100\n",
-		"run/NetworkManager/devices/3":  "[device]\nmanaged=false\n",
-		"run/NetworkManager/devices/x":  "managed=true\n",
-		"run/systemd/netif/links/2":     "# private\nADMIN_STATE=configured\nOPER_STATE=routable\n",
-		"run/systemd/netif/links/3":     "ADMIN_STATE=unmanaged\n",
-		"run/systemd/netif/links/4":     "ADMIN_STATE=configuring\n",
-		"run/network/ifstate":           "lo=lo\neth7=eth7\n",
-		"run/systemd/timesync/whatever": "",
+		"run/systemd/units/invocation:systemd-networkd.service": "",
+		"run/systemd/netif/links/2":                             "# private\nADMIN_STATE=configured\nOPER_STATE=routable\n",
+		"run/systemd/netif/links/3":                             "ADMIN_STATE=unmanaged\n",
 	} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -184,15 +181,10 @@ func TestManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := Look(root, root)
-	want := []Manager{
-		{Program: networkManager, Index: 2, File: "/run/NetworkManager/devices/2", Says: "managed=true"},
-		{Program: networkd, Index: 2, File: "/run/systemd/netif/links/2", Says: "ADMIN_STATE=configured"},
-		{Program: networkd, Index: 4, File: "/run/systemd/netif/links/4", Says: "ADMIN_STATE=configuring"},
-		{Program: ifupdown, Name: "eth7", File: "/run/network/ifstate", Says: "eth7=eth7"},
-	}
-	if d := cmp.Diff(want, got.Managers); d != "" {
-		t.Error(d)
+	links := []state.Link{{Index: 2, Name: "eth2"}, {Index: 3, Name: "eth3"}}
+	got := Look(root, root, links)
+	if len(got.Managers) != 1 || got.Managers[0].Link.Name != "eth2" || got.Managers[0].Manager != managers.Networkd {
+		t.Errorf("%+v", got.Managers)
 	}
 	if !got.Disk.Known || got.Disk.Bytes == 0 || got.Disk.FreeBytes == 0 {
 		t.Errorf("%+v", got.Disk)
@@ -200,7 +192,7 @@ func TestManagers(t *testing.T) {
 	if got.Clock.Now.IsZero() {
 		t.Error("no time")
 	}
-	if none := Look(t.TempDir(), filepath.Join(root, "missing")); len(none.Managers) != 0 || none.Disk.Known {
+	if none := Look(t.TempDir(), filepath.Join(root, "missing"), links); len(none.Managers) != 0 || none.Disk.Known {
 		t.Errorf("%+v", none)
 	}
 }

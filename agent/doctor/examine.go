@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -128,16 +129,10 @@ var remedies = map[string]string{
 
 // managers are other programs that manage a link of the agent.
 func (e *examiner) managers() {
-	for _, l := range e.Host.Links {
-		if !e.Owned[l.Name] {
-			continue
-		}
-		for _, m := range e.Around.Managers {
-			if !m.manages(l) {
-				continue
-			}
-			e.found(Finding{Rule: "other-manager", Weight: Error, Nic: l.Name, What: m.Program + " manages it, too: the two will undo each other's work",
-				Evidence: []string{m.File + ": " + m.Says}, Do: m.remedy(l.Name)})
+	for _, c := range e.Around.Managers {
+		if e.Owned[c.Link.Name] {
+			e.found(Finding{Rule: "other-manager", Weight: Error, Nic: c.Link.Name, What: c.Manager + " manages it, too: the two will undo each other's work",
+				Evidence: []string{c.Reason}, Do: strings.Join(c.HandOver, " && ")})
 		}
 	}
 }

@@ -44,6 +44,7 @@ func TestDoctor(t *testing.T) {
 	}{
 		{"a cable pulled", "slave-down eth1", "mii_status down", func() { h.far.Down(t, "p-eth1") }, func() { h.far.Up(t, "p-eth1") }},
 		{"another manager", "other-manager bond0", "ADMIN_STATE=configured", func() {
+			h.writeAt("/run/systemd/units/invocation:systemd-networkd.service", "")
 			h.writeAt(fmt.Sprint("/run/systemd/netif/links/", index), "ADMIN_STATE=configured\n")
 		}, func() { h.writeAt(fmt.Sprint("/run/systemd/netif/links/", index), "ADMIN_STATE=unmanaged\n") }},
 		{"another default route", "several-default-routes", "192.0.2.253", func() {
