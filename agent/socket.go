@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,29 +58,35 @@ func readerSocket(path string) string {
 // sockets are those that the agent listens on, the one for everything first.
 type sockets []*socket
 
-// listenAll makes the sockets. What it returns beside an error is to be ended, too.
+// listenAll makes the sockets, but for those that the service manager has made. What it
+// returns beside an error is to be ended, too.
 func listenAll(path string, access server.Access, log *slog.Logger) (all sockets, err error) {
+	passed, err := handed(path, readerSocket(path))
+	if err != nil {
+		return nil, err
+	}
 	if access.Readers != nil {
 		if err := passableDir(filepath.Dir(path)); err != nil {
 			return nil, err
 		}
 	}
-	first, err := handed(path)
-	if first == nil && err == nil {
-		first, err = listen(path, access.Operators, log)
+	first, second := passed[path], passed[readerSocket(path)]
+	if second != nil {
+		all = sockets{second}
 	}
-	if err != nil {
-		return nil, err
+	if first == nil {
+		if first, err = listen(path, access.Operators, log); err != nil {
+			return all, err
+		}
 	}
-	all = sockets{first}
-	if access.Readers == nil {
-		return all, nil
+	all = append(sockets{first}, all...)
+	if second == nil && access.Readers != nil {
+		if second, err = listen(readerSocket(path), access.Readers, log); err != nil {
+			return all, err
+		}
+		all = append(all, second)
 	}
-	second, err := listen(readerSocket(path), access.Readers, log)
-	if err != nil {
-		return all, err
-	}
-	return append(all, second), nil
+	return all, nil
 }
 
 func (s sockets) listeners() (all []net.Listener) {
@@ -104,32 +111,36 @@ type socket struct {
 	file fs.FileInfo // nil is one that is not ours to remove
 }
 
-// handed is the socket that the service manager has made and passes on
-// (sd_listen_fds(3)), with the mode and the group that its unit says; nil when there is
-// none. It outlives the daemon: who calls while there is none waits for the next.
-func handed(path string) (*socket, error) {
-	files := activation.Files(true) // and no child inherits them
-	if len(files) == 0 {
-		return nil, nil
-	}
-	defer func() {
-		for _, f := range files {
-			_ = f.Close()
+// handed are the sockets that the service manager has made and passes on
+// (sd_listen_fds(3)), by their paths, with the modes and the groups that their units
+// say. They outlive the daemon: who calls while there is none waits for the next. One of
+// another path than those that are wanted is a mistake in the settings, or in a unit.
+func handed(wanted ...string) (map[string]*socket, error) {
+	out := map[string]*socket{}
+	var errs []error
+	for _, f := range activation.Files(true) { // and no child inherits them
+		l, err := net.FileListener(f)
+		_ = f.Close()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("a socket that the service manager passes on: %w", err))
+			continue
 		}
-	}()
-	if len(files) > 1 {
-		return nil, fmt.Errorf("the service manager passes %d sockets on, where one is wanted: look at the unit hostnicd.socket", len(files))
+		path := l.Addr().String()
+		u, ok := l.(*net.UnixListener)
+		if !ok || !slices.Contains(wanted, path) {
+			_ = l.Close()
+			errs = append(errs, fmt.Errorf("the service manager listens on %s, and the socket is to be %s: set one to the other (ListenStream= of hostnicd.socket and hostnicd-reader.socket, socket in agent.yaml)", path, wanted[0]))
+			continue
+		}
+		out[path] = &socket{UnixListener: u, path: path}
 	}
-	l, err := net.FileListener(files[0])
-	if err != nil {
-		return nil, fmt.Errorf("the socket that the service manager passes on: %w", err)
+	if len(errs) > 0 {
+		for _, s := range out {
+			_ = s.Close()
+		}
+		return nil, errors.Join(errs...)
 	}
-	u, ok := l.(*net.UnixListener)
-	if !ok || u.Addr().String() != path {
-		_ = l.Close()
-		return nil, fmt.Errorf("the service manager listens on %s, and the socket is to be %s: set one to the other (ListenStream= of hostnicd.socket, socket in agent.yaml)", l.Addr(), path)
-	}
-	return &socket{UnixListener: u, path: path}, nil
+	return out, nil
 }
 
 // listen makes the socket: 0660 for root and the group, 0600 where there is no

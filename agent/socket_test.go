@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hostnic/hostnic/agent/server"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -60,10 +62,11 @@ func TestListen(t *testing.T) {
 func TestHanded(t *testing.T) {
 	if path := os.Getenv("HANDED"); path != "" {
 		t.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
-		s, err := handed(path)
-		if err != nil || s == nil {
-			t.Fatalf("%v, %v", s, err)
+		all, err := listenAll(path, server.Access{}, quiet)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%v, %v", all, err)
 		}
+		s := all[0]
 		defer s.Close()
 		if os.Getenv("LISTEN_FDS") != "" {
 			t.Error("children would think that the socket is theirs")
@@ -76,7 +79,7 @@ func TestHanded(t *testing.T) {
 		s.remove()
 		return
 	}
-	if s, err := handed("/none"); s != nil || err != nil {
+	if s, err := handed("/none"); len(s) != 0 || err != nil {
 		t.Errorf("%v, %v without a service manager", s, err)
 	}
 	path := filepath.Join(t.TempDir(), "s")

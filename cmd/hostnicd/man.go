@@ -23,7 +23,7 @@ func extras() []*cobra.Command {
 	return []*cobra.Command{{
 		Use: "man DIR", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := manual.Settings(args[0], "agent.yaml", "settings of the network agent hostnicd", aboutSettings, "agent/config.go", "Config", agent.DefaultConfig())
+			err := manual.Settings(args[0], "agent.yaml", "settings of the network agent hostnicd", aboutSettings, "agent", "Config", agent.DefaultConfig())
 			if err != nil {
 				return err
 			}

@@ -112,6 +112,7 @@ func step(t *testing.T, id string) {
 func TestInstall(t *testing.T) { step(t, "install") }
 func TestSandbox(t *testing.T) { step(t, "sandbox") }
 func TestCommit(t *testing.T)  { step(t, "commit") }
+func TestDHCP(t *testing.T)    { step(t, "dhcp") }
 func TestRestart(t *testing.T) { step(t, "restart") }
 func TestStopped(t *testing.T) { step(t, "stopped") }
 

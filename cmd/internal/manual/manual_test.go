@@ -55,21 +55,28 @@ func TestCommands(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	source := filepath.Join(t.TempDir(), "config.go")
-	write := func(fields string) {
-		if err := os.WriteFile(source, []byte("package x\n\ntype Config struct {\n"+fields+"}\n"), 0o600); err != nil {
+	source := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(source, name), []byte("package x\n\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	settings := struct{ Where, Why string }{Where: "/here"}
+	type Deep struct{ Cert, Key string }
+	settings := struct {
+		Where, Why string
+		Deep       Deep
+	}{Where: "/here", Deep: Deep{Key: "/key"}}
 	dir := t.TempDir()
-	write("\t// Where is the place.\n\tWhere string `yaml:\"where\"`\n\t// Why tells.\n\tWhy string `yaml:\"why\"`\n")
-	if err := Settings(dir, "x.yaml", "settings", "About.", source, "Config", settings); err != nil {
+	make := func() error { return Settings(dir, "x.yaml", "settings", "About.", source, "Config", settings) }
+	write("a.go", "type Config struct {\n\t// Where is the place.\n\tWhere string `yaml:\"where\"`\n\t// Why tells.\n\tWhy string `yaml:\"why\"`\n\tDeep Deep `yaml:\"deep\"`\n}\n")
+	write("b.go", "// Deep is deeper.\ntype Deep struct {\n\t// Cert and Key are files.\n\tCert string `yaml:\"cert\"`\n\tKey string `yaml:\"key\"`\n}\n")
+	if err := make(); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, read(t, dir, "man5", "x.yaml.5"), "About.", `\fBwhere\fR`, `where is the place.  Default: /here.`, `\fBwhy\fR`, "why tells.")
-	write("\tWhere string `yaml:\"where\"`\n")
-	if err := Settings(dir, "x.yaml", "settings", "About.", source, "Config", settings); err == nil {
+	wants(t, read(t, dir, "man5", "x.yaml.5"), "About.", `\fBwhere\fR`, `where is the place.  Default: /here.`, `\fBwhy\fR`, "why tells.",
+		`\fBdeep\fR`, "deep is deeper.", `\fBdeep.cert\fR`, "cert and Key are files.", `\fBdeep.key\fR`, "See deep.cert.  Default: /key.")
+	write("b.go", "type Deep struct {\n\tCert string `yaml:\"cert\"`\n}\n")
+	if err := make(); err == nil {
 		t.Error("a setting of which nothing is said is taken")
 	}
 }
