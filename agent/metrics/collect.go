@@ -39,6 +39,8 @@ var (
 	bondSlaves      = describe("bond_slaves", "Slaves of the bond.", "nic")
 	bondSlavesUp    = describe("bond_slaves_up", "Slaves of the bond that have a link, as the bond sees it.", "nic")
 	bondActive      = describe("bond_active_slave", "The slave in use, in modes that have one; always 1.", "nic", "slave")
+	dhcpState       = describe("dhcp_state", "Where the DHCP client of the NIC stands; always 1.", "nic", "state")
+	dhcpExpiry      = describe("dhcp_lease_expiry_seconds", "Time until the lease of the NIC ends; absent where there is none, or it lasts for ever.", "nic")
 	lacpConverged   = describe("lacp_converged", "Whether an 802.3ad bond has a partner, and each slave with a link is distributing.", "nic")
 )
 
@@ -132,9 +134,19 @@ func (m *Metrics) nic(s sink, n *inventory.Nic, byName map[string]*inventory.Nic
 	if n.Present {
 		s.counter(carrierLosses, float64(n.CarrierDowns), n.Name)
 	}
-	if n.Bonding == nil || !n.Present {
-		return
+	if l := n.Lease; l != nil {
+		s.gauge(dhcpState, 1, n.Name, l.State)
+		if l.Expires != 0 {
+			s.gauge(dhcpExpiry, max(0, l.Expires-m.Clock()).Seconds(), n.Name)
+		}
 	}
+	if n.Bonding != nil && n.Present {
+		m.bond(s, n, byName)
+	}
+}
+
+// bond tells of a bond and its slaves.
+func (m *Metrics) bond(s sink, n *inventory.Nic, byName map[string]*inventory.Nic) {
 	linked, passing := 0, 0
 	for _, name := range n.Bonding.Slaves {
 		slave := byName[name]

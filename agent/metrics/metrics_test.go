@@ -50,6 +50,7 @@ func TestCollect(t *testing.T) {
 		{Name: "eth0", Present: true, Slave: distributing},
 		{Name: "eth1", Present: true, Slave: &inventory.Slave{MIIStatus: "up"}},
 		{Name: "eth2", Present: true, Slave: &inventory.Slave{MIIStatus: "down"}},
+		{Name: "eth8", Present: true, Owner: inventory.OwnerAgent, Lease: &inventory.Lease{State: "rebinding", Expires: 50 * time.Second}},
 		{Name: "eth9", Owner: inventory.OwnerAgent, Waiting: "the NIC is not on this host"},
 		{Name: "tap0", Present: true, Up: true},
 	}, nil)
@@ -62,18 +63,25 @@ hostnic_bond_slaves_up{nic="bond0"} 2
 hostnic_committed_revision 7
 hostnic_confirm_deadline_seconds 15
 hostnic_degraded 1
+hostnic_dhcp_lease_expiry_seconds{nic="eth8"} 5
+hostnic_dhcp_state{nic="eth8",state="rebinding"} 1
 hostnic_drift{nic="bond0"} 1
+hostnic_drift{nic="eth8"} 0
 hostnic_drift{nic="eth9"} 0
 hostnic_drift_total{nic="bond0"} 2
+hostnic_drift_total{nic="eth8"} 0
 hostnic_drift_total{nic="eth9"} 0
 hostnic_lacp_converged{nic="bond0"} 0
 hostnic_nic_carrier_losses_total{nic="bond0"} 4
+hostnic_nic_carrier_losses_total{nic="eth8"} 0
 hostnic_nic_rx_bytes_total{nic="bond0"} 1.099511627776e+12
 hostnic_nic_speed_bytes{nic="bond0"} 2.5e+09
 hostnic_nic_tx_dropped_total{nic="bond0"} 3
 hostnic_nic_up{nic="bond0"} 1
+hostnic_nic_up{nic="eth8"} 0
 hostnic_nic_up{nic="eth9"} 0
 hostnic_nic_waiting{nic="bond0"} 0
+hostnic_nic_waiting{nic="eth8"} 0
 hostnic_nic_waiting{nic="eth9"} 1
 hostnic_watchers 2
 `

@@ -13,6 +13,7 @@ import (
 // Who has changed what, when, and what came of it is in the history and in the log, also
 // after a restart.
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "eth0", "eth1")
 	h.start()
 	h.stage(`host_nics: [{name: bond0, bonding: {slaves: [eth0, eth1]}, ip: {address: 192.0.2.1, netmask: '24'}}]`)

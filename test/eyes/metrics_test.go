@@ -24,14 +24,16 @@ const rig = "../../systemd/metrics/"
 // The metrics are told where the settings say so, of the agent's NICs only; promtool
 // accepts them and the rules; and what the dashboard and the rules name is there.
 func TestMetrics(t *testing.T) {
-	need.Kernel(t, need.LACP, need.Promtool)
-	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth4")
+	need.Kernel(t, need.LACP, need.Promtool, need.Dnsmasq)
+	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth4", "eth5")
+	h.dnsmasq("p-eth5")
 	scrape := func() string { return h.scrape("/metrics") }
 	h.start("metrics: " + h.path("metrics"))
 	h.commit(`host_nics:
 - {name: bond0, bonding: {options: {mode: 802.3ad}, slaves: [eth0, eth1]}, ip: {address: 192.0.2.1, netmask: '24'}}
 - {name: bond1, bonding: {options: {mode: active-backup}, slaves: [eth2, eth3]}}
-- {name: bond0.7, base_interface: bond0, vlan: {id: 7}, mtu: 1400}`)
+- {name: bond0.7, base_interface: bond0, vlan: {id: 7}, mtu: 1400}
+- {name: eth5, boot_protocol: dhcp}`)
 	// The kernel refuses this only when it is asked.
 	h.ns.Do(func() { h.writeFile("/proc/sys/net/ipv6/conf/bond1/disable_ipv6", "1") })
 	h.stage(`host_nics: [{name: bond1, ipv6: {address: '2001:db8::1', prefix: 64}}]`)
@@ -42,9 +44,9 @@ func TestMetrics(t *testing.T) {
 	h.stage(`host_nics: [{name: bond1, mtu: 1450}]`)
 	h.run("apply", "--no-rehearse", "--revert-after", "10m")
 	h.ns.IP(t, "link", "set", "bond0.7", "mtu", "1300")
-	h.eventually("drift, and a slave in use", func() bool {
+	h.eventually("a lease, drift, and a slave in use", func() bool {
 		text := scrape()
-		return strings.Contains(text, `hostnic_drift{nic="bond0.7"} 1`) && strings.Contains(text, `hostnic_bond_active_slave{nic="bond1",slave="eth`)
+		return strings.Contains(text, `hostnic_dhcp_state{nic="eth5",state="bound"} 1`) && strings.Contains(text, `hostnic_drift{nic="bond0.7"} 1`) && strings.Contains(text, `hostnic_bond_active_slave{nic="bond1",slave="eth`)
 	})
 	text := scrape()
 	for _, want := range []string{
@@ -143,6 +145,20 @@ func TestMetricsAddress(t *testing.T) {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
+}
+
+// dnsmasq lends addresses on a link of the far namespace until the test ends.
+func (h *host) dnsmasq(link string) {
+	h.t.Helper()
+	h.far.IP(h.t, "addr", "add", "198.51.100.1/24", "dev", link)
+	cmd := exec.Command(need.DnsmasqPath(), "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface="+link, "--except-interface=lo", "--bind-interfaces",
+		"--no-ping", "--user=root", "--pid-file="+h.path("dnsmasq.pid"), "--dhcp-leasefile="+h.path("leases"), "--dhcp-authoritative", "--dhcp-range=198.51.100.100,198.51.100.150,10m")
+	var err error
+	h.far.Do(func() { err = cmd.Start() })
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 }
 
 // scrape asks by the socket of the metrics.

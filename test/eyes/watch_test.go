@@ -160,6 +160,7 @@ func (h *host) forgotten(resume string) bool {
 // A watcher that resumes gets what it has missed, and no more; after a restart of the
 // agent, which knows no former changes, it is told to begin anew.
 func TestFault_D10(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "eth0")
 	h.start()
 	first, _ := h.until(h.follow(&hostnicv1.WatchHostNicsRequest{}), "all NICs", synced)
@@ -181,7 +182,7 @@ func TestFault_D10(t *testing.T) {
 // A watcher that has died without a word, here one that is stopped and answers no pings,
 // is gone after keepalive's 20 and 10 seconds.
 func TestFault_D11(t *testing.T) {
-	t.Parallel() // with the storm: it only waits
+	t.Parallel() // with all that do not mind others: it only waits
 	h := newHost(t, "eth0")
 	h.start("metrics: " + h.path("metrics"))
 	watch := exec.Command(os.Getenv("AGENTCTL"), "--socket", h.socket(), "watch")
@@ -205,6 +206,7 @@ func TestFault_D11(t *testing.T) {
 
 // A watcher is told when the bond uses another slave, with the one before.
 func TestScenario_E10(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "eth0", "eth1")
 	h.start()
 	h.commit(`host_nics: [{name: bond0, bonding: {options: {mode: active-backup}, slaves: [eth0, eth1]}}]`)
