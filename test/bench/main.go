@@ -63,6 +63,7 @@ func run() error {
 	only := flag.String("only", "", "the contestants that take part, a,b,c (default all)")
 	rack := flag.Bool("rack", true, "also measure the rack")
 	sizes := flag.String("n", "10,100,1000,4000", "numbers of VLANs")
+	hosts := flag.String("events", "10,1000,4000", "numbers of links of the hosts on which a cable is pulled")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("%q: flags only, see -h", flag.Args())
@@ -89,9 +90,19 @@ func run() error {
 			bad++
 		}
 	}
+	sizesOfHosts, err := numbers(*hosts)
+	if err != nil {
+		return fmt.Errorf("-events %w", err)
+	}
+	for _, n := range sizesOfHosts {
+		if err := events(o, n); err != nil {
+			fmt.Println(err)
+			bad++
+		}
+	}
 	fmt.Print(legend)
 	if bad > 0 {
-		return fmt.Errorf("something failed in %d of %d workloads", bad, len(workloads))
+		return fmt.Errorf("something failed in %d of %d workloads", bad, len(workloads)+len(sizesOfHosts))
 	}
 	return nil
 }
@@ -109,15 +120,27 @@ func workloads(withRack bool, sizes string) ([]workload, error) {
 	if withRack {
 		out = append(out, rack())
 	}
-	for f := range strings.SplitSeq(sizes, ",") {
+	all, err := numbers(sizes)
+	if err != nil {
+		return nil, fmt.Errorf("-n %w", err)
+	}
+	for _, n := range all {
+		out = append(out, vlans(n))
+	}
+	return out, nil
+}
+
+// numbers reads a list of them.
+func numbers(list string) (out []int, err error) {
+	for f := range strings.SplitSeq(list, ",") {
 		if f == "" {
 			continue
 		}
 		n, err := strconv.Atoi(f)
 		if err != nil || n < 1 || n > 4094 {
-			return nil, fmt.Errorf("-n %s: numbers from 1 to 4094, as in 10,100", sizes)
+			return nil, fmt.Errorf("%s: numbers from 1 to 4094, as in 10,100", list)
 		}
-		out = append(out, vlans(n))
+		out = append(out, n)
 	}
 	return out, nil
 }
