@@ -46,6 +46,7 @@ func TestFault_B9(t *testing.T) {
 			},
 		},
 		"networkd leaves it alone": {Files{networkd: "", "run/systemd/netif/links/2": "ADMIN_STATE=unmanaged\n"}, "", "", nil},
+		"networkd does not run":    {Files{"run/systemd/netif/links/2": "ADMIN_STATE=configured\n"}, "", "", nil},
 		"networkd, from cloud-init": {
 			Files{networkd: "", "run/systemd/netif/links/2": "ADMIN_STATE=configuring\nNETWORK_FILE=/run/systemd/network/10-cloud-init-eth0.network\n"},
 			Networkd, "/run/systemd/netif/links/2 says ADMIN_STATE=configuring, by /run/systemd/network/10-cloud-init-eth0.network, which cloud-init has written", []string{

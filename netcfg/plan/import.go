@@ -170,7 +170,7 @@ func (i *importer) nic(l *state.Link) netcfg.HostNic {
 		id := l.VLANID
 		n.VLAN, n.BaseInterface = &netcfg.VLAN{ID: &id}, base.Name
 	}
-	if i.ownWay(l, base) {
+	if i.macSet(l, base) {
 		n.MAC = &netcfg.MAC{Address: l.MAC}
 	}
 	if !l.AdminUp {
@@ -180,8 +180,9 @@ func (i *importer) nic(l *state.Link) netcfg.HostNic {
 	return n
 }
 
-// ownWay is true of a link whose MAC does not follow from where it stands.
-func (i *importer) ownWay(l, base *state.Link) bool {
+// macSet is true of a link whose MAC does not follow from where it stands: somebody has
+// set it.
+func (i *importer) macSet(l, base *state.Link) bool {
 	switch {
 	case l.Kind == string(netcfg.KindVLAN):
 		return l.MAC != base.MAC

@@ -90,11 +90,11 @@ func TestImportLeaves(t *testing.T) {
 		eth(2, "eth0", ""),
 		with(eth(3, "eth1", ""), func(l *state.Link) { l.AdminUp = false }),
 		eth(4, "vnet0", "tun"), eth(5, "br0", "bridge"),
-		with(eth(6, "eth2", ""), func(l *state.Link) { l.Master = 5 }),
+		with(eth(6, "eth2", ""), func(l *state.Link) { l.Master, l.PermMAC = 5, "52:54:00:00:00:66" }),
 		with(eth(7, "team7", "bond"), func(l *state.Link) {
 			l.Bond = &state.Bond{Options: map[string]string{"mode": "802.3ad", "miimon": "100"}}
 		}),
-		with(eth(8, "eth0.7", "vlan"), func(l *state.Link) { l.Parent, l.VLANID, l.MAC = 2, 7, "52:54:00:00:00:02" }),
+		with(eth(8, "eth0.7", "vlan"), func(l *state.Link) { l.Parent, l.VLANID, l.MAC = 2, 7, "52:54:00:00:00:77" }),
 		with(eth(9, "inner", "vlan"), func(l *state.Link) { l.Parent, l.VLANID = 8, 8 }),
 	}}
 	forever := func(link int, p string) state.Address {
@@ -123,8 +123,12 @@ func TestImportLeaves(t *testing.T) {
       - 192.0.2.6/24
     mtu: 1500
   - name: eth2
+    mac:
+      address: "52:54:00:00:00:06"
     mtu: 1500
   - name: eth0.7
+    mac:
+      address: "52:54:00:00:00:77"
     mtu: 1500
     vlan:
       id: 7
