@@ -57,6 +57,41 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// Who may only look has a socket of his own, of a group of its own, in a folder that
+// both groups may go through.
+func TestReaderSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give sockets to groups")
+	}
+	operators, readers := uint32(54321), uint32(54322)
+	path := filepath.Join(t.TempDir(), "run", "agent.sock")
+	all, err := listenAll(path, server.Access{Operators: &operators, Readers: &readers}, quiet)
+	if err != nil || len(all) != 2 || len(all.listeners()) != 2 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	for name, want := range map[string]uint32{"agent.sock": operators, "agent-reader.sock": readers} {
+		st, err := os.Lstat(filepath.Join(filepath.Dir(path), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, ok := st.Sys().(*syscall.Stat_t); !ok || own.Gid != want || st.Mode().Perm() != 0o660 {
+			t.Errorf("%s: %v of the group %v", name, st.Mode(), st.Sys())
+		}
+	}
+	if got := mode(t, filepath.Dir(path)); got != 0o751 {
+		t.Errorf("folder %04o, want 0751", got)
+	}
+	all.end()
+	if left, _ := filepath.Glob(filepath.Dir(path) + "/*"); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	alone, err := listenAll(path, server.Access{Operators: &operators}, quiet)
+	if err != nil || len(alone) != 1 {
+		t.Errorf("without such a group: %v, %v", alone, err)
+	}
+	alone.end()
+}
+
 // A socket that the service manager has made is taken as it is, and stays when the
 // daemon ends. The manager passes it as the first file behind stderr.
 func TestHanded(t *testing.T) {

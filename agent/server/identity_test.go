@@ -54,7 +54,7 @@ func TestEveryMethodHasARole(t *testing.T) {
 }
 
 func TestRole(t *testing.T) {
-	group := uint32(500)
+	group, readers := uint32(500), uint32(501)
 	for name, tc := range map[string]struct {
 		access   Access
 		uid, gid uint32
@@ -67,6 +67,8 @@ func TestRole(t *testing.T) {
 		"a member":                  {Access{Operators: &group}, 1000, 1000, []uint32{4, 500}, Operator},
 		"a member by primary group": {Access{Operators: &group}, 1000, 500, nil, Operator},
 		"no such group":             {Access{}, 1000, 500, []uint32{500}, Nobody},
+		"a reader":                  {Access{Operators: &group, Readers: &readers}, 1000, 1000, []uint32{501}, Reader},
+		"in both groups":            {Access{Operators: &group, Readers: &readers}, 1000, 501, []uint32{500}, Operator},
 		"root's group is not root":  {Access{}, 1000, 0, []uint32{0}, Nobody},
 	} {
 		if got := tc.access.role(tc.uid, tc.gid, tc.groups); got != tc.want {
