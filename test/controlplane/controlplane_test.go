@@ -117,6 +117,7 @@ func TestControlPlane(t *testing.T) {
 	if err != nil || op.GetId() != "move-1" || op.GetState() != "done" || op.GetAuthor() != engine || acting.count() < 2 {
 		t.Fatalf("%v, %v, on %d connections", op, err, acting.count())
 	}
+	watching.cut() // which the keepalive would find out as well, in a quarter of a minute
 	h.eventually("the watch is told at the new address", func() bool { return s.String() == "[1500 1450 1500 1400] anew 1" })
 	// Asked again it is the same operation, and nothing is done twice.
 	again, err := plane.Apply(ctx, change, nil)
