@@ -67,16 +67,16 @@ func TestSettings(t *testing.T) {
 		Deep       Deep
 	}{Where: "/here", Deep: Deep{Key: "/key"}}
 	dir := t.TempDir()
-	make := func() error { return Settings(dir, "x.yaml", "settings", "About.", source, "Config", settings) }
+	page := func() error { return Settings(dir, "x.yaml", "settings", "About.", source, "Config", settings) }
 	write("a.go", "type Config struct {\n\t// Where is the place.\n\tWhere string `yaml:\"where\"`\n\t// Why tells.\n\tWhy string `yaml:\"why\"`\n\tDeep Deep `yaml:\"deep\"`\n}\n")
 	write("b.go", "// Deep is deeper.\ntype Deep struct {\n\t// Cert and Key are files.\n\tCert string `yaml:\"cert\"`\n\tKey string `yaml:\"key\"`\n}\n")
-	if err := make(); err != nil {
+	if err := page(); err != nil {
 		t.Fatal(err)
 	}
 	wants(t, read(t, dir, "man5", "x.yaml.5"), "About.", `\fBwhere\fR`, `where is the place.  Default: /here.`, `\fBwhy\fR`, "why tells.",
 		`\fBdeep\fR`, "deep is deeper.", `\fBdeep.cert\fR`, "cert and Key are files.", `\fBdeep.key\fR`, "See deep.cert.  Default: /key.")
 	write("b.go", "type Deep struct {\n\tCert string `yaml:\"cert\"`\n}\n")
-	if err := make(); err == nil {
+	if err := page(); err == nil {
 		t.Error("a setting of which nothing is said is taken")
 	}
 }
