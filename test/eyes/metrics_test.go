@@ -24,6 +24,7 @@ const rig = "../../systemd/metrics/"
 // The metrics are told where the settings say so, of the agent's NICs only; promtool
 // accepts them and the rules; and what the dashboard and the rules name is there.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	need.Kernel(t, need.LACP, need.Promtool, need.Dnsmasq)
 	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth4", "eth5")
 	h.dnsmasq("p-eth5")
@@ -112,6 +113,7 @@ func judge(t *testing.T, input string, args ...string) {
 }
 
 func TestAlertRules(t *testing.T) {
+	t.Parallel()
 	need.Kernel(t, need.Promtool)
 	judge(t, "", "check", "rules", rig+"alerts.yaml")
 	judge(t, "", "test", "rules", rig+"alerts_test.yaml")
@@ -120,6 +122,7 @@ func TestAlertRules(t *testing.T) {
 // An address that the host gets later is listened on before, and only /metrics is
 // answered.
 func TestMetricsAddress(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "eth0")
 	h.start("metrics: 192.0.2.1:9732")
 	h.commit(`host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}]`)

@@ -15,6 +15,7 @@ const gigabit = 1_000_000_000
 // The slaves of a bond are lost one by one, from the slowest on: 1, 10 and 25 Gb/s. The
 // speed is what is left of it by the rule of its mode, and never a zero.
 func TestSpeedOfEveryMode(t *testing.T) {
+	t.Parallel()
 	need.Kernel(t, need.TUN)
 	h := newHost(t)
 	var taps []*tap
@@ -87,6 +88,7 @@ func (h *host) wantSpeed(gigabits int64) {
 // slave tells the state of its port and of the other end's, of which the kernel tells
 // nobody when it changes.
 func TestSpeedOfLACP(t *testing.T) {
+	t.Parallel()
 	need.Kernel(t, need.LACP)
 	h := newHost(t, "eth0", "eth1", "eth2")
 	h.far.IP(t, "link", "add", "bond0", "type", "bond", "mode", "802.3ad", "lacp_rate", "fast", "miimon", "50")

@@ -19,7 +19,6 @@ import (
 // do not read: other calls are answered, what is told afterwards is what the kernel has,
 // and neither goroutines nor memory stay.
 func TestFault_B15(t *testing.T) {
-	t.Parallel() // with TestFault_D11, which only waits
 	const stalled = 20
 	h := newHost(t, "eth0")
 	f := h.flapper(100)

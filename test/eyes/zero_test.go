@@ -29,6 +29,7 @@ var told = []protoreflect.Name{"speed", "duplex", "carrier", "permanent_mac", "a
 // A host with every kind of NIC, up, down, without a cable, waiting and in a bond without
 // a partner: no message has a number that nobody has measured.
 func TestNoMadeUpZero(t *testing.T) {
+	t.Parallel()
 	need.Kernel(t, need.TUN, need.LACP)
 	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth9")
 	newTap(t, h.ns, "tap0")
