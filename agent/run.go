@@ -191,6 +191,7 @@ func (a *agent) run(ctx context.Context, socks sockets) error {
 		"metrics":  a.tell,
 		"lldp":     a.lldp.Run,
 		"server":   func(ctx context.Context) error { return a.serve(ctx, socks) },
+		"sockets":  func(ctx context.Context) error { return socks.keep(ctx, a.log) },
 		"announce": func(ctx context.Context) error { return a.announce(ctx, socks[0].path) },
 	}
 	for _, address := range a.listen {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -104,11 +105,16 @@ func (s sockets) end() {
 	}
 }
 
-// socket is a listening unix socket and the file that leads to it.
+// socket is a listening unix socket and the file that leads to it. It is a net.Listener
+// that goes on when its file was taken away; see keep.
 type socket struct {
-	*net.UnixListener
-	path string
-	file fs.FileInfo // nil is one that is not ours to remove
+	path  string
+	group *uint32
+
+	mu       sync.Mutex
+	listener *net.UnixListener
+	file     fs.FileInfo // nil is one that is not ours to remove, or to make anew
+	closed   bool
 }
 
 // handed are the sockets that the service manager has made and passes on
@@ -132,7 +138,7 @@ func handed(wanted ...string) (map[string]*socket, error) {
 			errs = append(errs, fmt.Errorf("the service manager listens on %s, and the socket is to be %s: set one to the other (ListenStream= of hostnicd.socket and hostnicd-reader.socket, socket in agent.yaml)", path, wanted[0]))
 			continue
 		}
-		out[path] = &socket{UnixListener: u, path: path}
+		out[path] = &socket{listener: u, path: path}
 	}
 	if len(errs) > 0 {
 		for _, s := range out {
@@ -162,8 +168,8 @@ func listen(path string, group *uint32, log *slog.Logger) (*socket, error) {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	s := &socket{UnixListener: l, path: path}
-	if err := s.open(temporary, group, log); err != nil {
+	s := &socket{listener: l, path: path, group: group}
+	if err := s.open(temporary, log); err != nil {
 		_ = os.Remove(temporary)
 		_ = l.Close()
 		return nil, fmt.Errorf("socket %s: %w", path, err)
@@ -172,14 +178,14 @@ func listen(path string, group *uint32, log *slog.Logger) (*socket, error) {
 }
 
 // open sets the mode and puts the socket where it is looked for.
-func (s *socket) open(temporary string, group *uint32, log *slog.Logger) error {
+func (s *socket) open(temporary string, log *slog.Logger) error {
 	mode := fs.FileMode(0o600)
-	if group != nil {
-		switch err := os.Chown(temporary, -1, int(*group)); {
+	if s.group != nil {
+		switch err := os.Chown(temporary, -1, int(*s.group)); {
 		case err == nil:
 			mode = 0o660
 		case errors.Is(err, fs.ErrPermission):
-			log.Warn("the socket cannot be given to the group: only the user that runs the agent may use it", "group", *group)
+			log.Warn("the socket cannot be given to the group: only the user that runs the agent may use it", "group", *s.group)
 		default:
 			return err
 		}
@@ -197,10 +203,9 @@ func (s *socket) open(temporary string, group *uint32, log *slog.Logger) error {
 
 // remove takes the file away, unless it is somebody else's by now.
 func (s *socket) remove() {
-	if s.file == nil {
-		return
-	}
-	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil && !s.lost() {
 		_ = os.Remove(s.path)
 	}
 }

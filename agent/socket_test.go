@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -201,5 +202,76 @@ func TestSocketGroup(t *testing.T) {
 		if g := socketGroup(none, quiet); g != nil {
 			t.Errorf("%q is %d", none, *g)
 		}
+	}
+}
+
+// TestFault_D7 takes the file of the socket away, and puts something else in its place: it
+// is there again, with the same mode, and who has called before is still served.
+func TestFault_D7(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	sock := mustListen(t, path, nil)
+	accepted := make(chan net.Conn)
+	go func() {
+		defer close(accepted)
+		for {
+			conn, err := sock.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	call := func() (near, far net.Conn) {
+		t.Helper()
+		near, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return near, <-accepted
+	}
+	before, served := call()
+	for _, take := range []func() error{
+		func() error { return os.Remove(path) },
+		func() error {
+			dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path + ".dead", Net: "unix"})
+			if err != nil {
+				return err
+			}
+			dead.SetUnlinkOnClose(false)
+			return errors.Join(dead.Close(), os.Rename(path+".dead", path))
+		},
+	} {
+		if err := take(); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := sock.renew(quiet); !again || err != nil {
+			t.Fatal(again, err)
+		}
+		if again, err := sock.renew(quiet); again || err != nil {
+			t.Error("twice", again, err)
+		}
+		if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Error(info, err)
+		}
+		near, far := call()
+		_, _ = near.Close(), far.Close()
+	}
+	if _, err := before.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	if n, err := served.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	_, _ = before.Close(), served.Close()
+	if err := sock.Close(); err != nil {
+		t.Error(err)
+	}
+	<-accepted
+	sock.remove()
+	if again, err := sock.renew(quiet); again || err != nil {
+		t.Error("after its end", again, err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
