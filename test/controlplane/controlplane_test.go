@@ -95,11 +95,11 @@ func TestControlPlane(t *testing.T) {
 	h.eventually("the watch has begun", func() bool { return s.String() == "[1500] anew 1" })
 
 	// What happens while nobody listens is told by the next connection, once.
-	h.ns.IP(t, "link", "set", "dev", "eth0", "mtu", "1450")
+	h.NS.IP(t, "link", "set", "dev", "eth0", "mtu", "1450")
 	h.eventually("a change is told", func() bool { return s.String() == "[1500 1450] anew 1" })
 	made := watching.count()
 	watching.cut()
-	h.ns.IP(t, "link", "set", "dev", "eth0", "mtu", "1500")
+	h.NS.IP(t, "link", "set", "dev", "eth0", "mtu", "1500")
 	h.eventually("the watch goes on", func() bool { return s.String() == "[1500 1450 1500] anew 1" && watching.count() > made })
 
 	staged, err := plane.Stage(ctx, "host_nics: [{name: eth0, mtu: 1400, ip: {address: 198.51.100.1, netmask: '24'}}]")
@@ -132,8 +132,8 @@ func TestControlPlane(t *testing.T) {
 
 	// The agent is started again: the watch begins anew, and the id still stands for what
 	// it stood for.
-	_ = h.daemon.Process.Kill()
-	<-h.exited
+	_ = h.Daemon.Process.Kill()
+	<-h.Exited
 	h.start("--listen", first, "--listen", other)
 	h.eventually("the watch begins anew", func() bool { return s.String() == "[1500 1450 1500 1400] anew 2" })
 	if again, err := plane.Apply(ctx, change, nil); err != nil || again.GetState() != "done" || again.GetStarted().AsTime() != op.GetStarted().AsTime() {

@@ -22,14 +22,14 @@ func TestImport(t *testing.T) {
 		"addr add 192.0.2.1/24 dev eth2", "route add default via 192.0.2.254", "route add 198.51.100.0/24 via 192.0.2.254",
 		"link add vnet0 type dummy", "addr add 203.0.113.1/24 dev vnet0",
 	} {
-		h.ns.IP(t, strings.Fields(command)...)
+		h.NS.IP(t, strings.Fields(command)...)
 	}
 	h.settings("")
 	h.start()
 	h.eventually("the links are up", func() bool {
-		return strings.Count(h.ns.IP(t, "link"), "state UP") >= 5 && !strings.Contains(h.ns.IP(t, "address"), "tentative")
+		return strings.Count(h.NS.IP(t, "link"), "state UP") >= 5 && !strings.Contains(h.NS.IP(t, "address"), "tentative")
 	})
-	look := func() string { return h.ns.IP(t, "-d", "address") + h.ns.IP(t, "route") + h.ns.IP(t, "-6", "route") }
+	look := func() string { return h.NS.IP(t, "-d", "address") + h.NS.IP(t, "route") + h.NS.IP(t, "-6", "route") }
 	before := look()
 
 	a := h.local("import", "bond0.7", "storage")
@@ -41,7 +41,7 @@ func TestImport(t *testing.T) {
 	h.must(h.local("import", "eth9"), 3, "nic-unknown")
 	// Only the document, without what stands on standard error.
 	h.must(h.local("-o", "json", "import", "bond0.7", "storage"), 0)
-	document := filepath.Join(h.dir, "imported.yaml")
+	document := filepath.Join(h.Dir, "imported.yaml")
 	from := strings.Index(a.out, "host_nics:")
 	if err := os.WriteFile(document, []byte(a.out[from:]), 0o600); err != nil {
 		t.Fatal(err)

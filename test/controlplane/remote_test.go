@@ -33,8 +33,8 @@ var atFirst = "host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}
 func managed(t *testing.T, more string, nics ...string) *host {
 	t.Helper()
 	h := newHost(t, []string{"192.0.2.1", "198.51.100.1"}, append([]string{"eth0"}, nics...)...)
-	h.far.IP(t, "addr", "add", "192.0.2.2/24", "dev", "p-eth0")
-	h.far.IP(t, "addr", "add", "198.51.100.2/24", "dev", "p-eth0")
+	h.Far.IP(t, "addr", "add", "192.0.2.2/24", "dev", "p-eth0")
+	h.Far.IP(t, "addr", "add", "198.51.100.2/24", "dev", "p-eth0")
 	h.settings(more)
 	h.start("--listen", first, "--listen", other)
 	h.stage(atFirst)
@@ -46,7 +46,7 @@ func managed(t *testing.T, more string, nics ...string) *host {
 // history says has done it.
 func TestAgentctlOverTLS(t *testing.T) {
 	h := managed(t, "")
-	file := filepath.Join(h.dir, "more.yaml")
+	file := filepath.Join(h.Dir, "more.yaml")
 	if err := os.WriteFile(file, []byte("host_nics: [{name: eth0, mtu: 1400}]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -94,10 +94,10 @@ func TestFault_D1(t *testing.T) {
 
 // memory of the daemon in KiB: resident now, and at most until now.
 func (h *host) memory() (now, most int) {
-	h.t.Helper()
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(h.daemon.Process.Pid) + "/status")
+	h.T.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(h.Daemon.Process.Pid) + "/status")
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
@@ -129,7 +129,7 @@ func (h *host) polls(ctx context.Context, identity, address string) *atomic.Int6
 			}
 		}
 	})
-	h.t.Cleanup(done.Wait)
+	h.T.Cleanup(done.Wait)
 	return &answers
 }
 
@@ -147,7 +147,7 @@ func TestFault_D20_Remote(t *testing.T) {
 	h.stage("host_nics: [{name: eth0, ip: {address: 198.51.100.1, netmask: '24'}}]")
 	a := h.remote(engine, first, "apply", "--force", "--probe", "caller")
 	h.must(a, 4, "probe caller: in contact before the change, no call of another client on a new connection within 4 s after it")
-	if out := h.ns.IP(t, "-4", "addr", "show", "dev", "eth0"); !strings.Contains(out, "192.0.2.1/24") || strings.Contains(out, "198.51.100.1") {
+	if out := h.NS.IP(t, "-4", "addr", "show", "dev", "eth0"); !strings.Contains(out, "192.0.2.1/24") || strings.Contains(out, "198.51.100.1") {
 		t.Errorf("not as before:\n%s", out)
 	}
 	seen := answers.Load()

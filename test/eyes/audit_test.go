@@ -17,10 +17,10 @@ func TestAudit(t *testing.T) {
 	h := newHost(t, "eth0", "eth1")
 	h.start()
 	h.stage(`host_nics: [{name: bond0, bonding: {slaves: [eth0, eth1]}, ip: {address: 192.0.2.1, netmask: '24'}}]`)
-	h.run("commit", "--no-rehearse", "--probe", "none")
+	h.Run("commit", "--no-rehearse", "--probe", "none")
 	h.stage(`host_nics: [{name: bond0, mtu: 1400}]`)
-	h.run("apply", "--no-rehearse", "--probe", "none", "--revert-after", "10m")
-	h.run("rollback")
+	h.Run("apply", "--no-rehearse", "--probe", "none", "--revert-after", "10m")
+	h.Run("rollback")
 	check := func() {
 		t.Helper()
 		var list hostnicv1.ListOperationsResponse
@@ -38,7 +38,7 @@ func TestAudit(t *testing.T) {
 				t.Errorf("%s: %d changes for %d writes", op.GetKind(), len(op.GetChanges()), op.GetWrites())
 			}
 		}
-		if out := h.run("history", "-v"); !strings.Contains(out, "uid 0 (root), process ") || !strings.Contains(out, "ip addr add 192.0.2.1/24") {
+		if out := h.Run("history", "-v"); !strings.Contains(out, "uid 0 (root), process ") || !strings.Contains(out, "ip addr add 192.0.2.1/24") {
 			t.Errorf("history -v:\n%s", out)
 		}
 	}

@@ -22,32 +22,32 @@ import (
 // lldpd runs Debian's in the far namespace, with what it has to say, until the test ends.
 // It wants a user of its own to drop its rights to.
 func (h *host) lldpd(speak ...string) (stop func()) {
-	h.t.Helper()
+	h.T.Helper()
 	for path, line := range map[string]string{"/etc/passwd": "_lldpd:x:987:987::/run/lldpd:/usr/sbin/nologin\n", "/etc/group": "_lldpd:x:987:\n"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
 		if !strings.Contains(string(text), "_lldpd:") {
 			if err := os.WriteFile(path, append(text, line...), 0o600); err != nil {
-				h.t.Fatal(err)
+				h.T.Fatal(err)
 			}
 		}
 	}
 	if err := os.MkdirAll("/run/lldpd", 0o755); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	cmd := exec.Command(need.LldpdPath(), append([]string{"-d", "-u", h.path("lldpd"), "-L", need.LldpcliPath()}, speak...)...)
 	log, err := os.Create(h.path("lldpd.log"))
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	h.far.Do(func() { err = cmd.Start() })
+	h.Far.Do(func() { err = cmd.Start() })
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	running := true
 	stop = func() {
@@ -57,21 +57,21 @@ func (h *host) lldpd(speak ...string) (stop func()) {
 			_ = cmd.Wait()
 		}
 	}
-	h.t.Cleanup(func() {
+	h.T.Cleanup(func() {
 		stop()
-		if h.t.Failed() {
+		if h.T.Failed() {
 			said, _ := os.ReadFile(h.path("lldpd.log"))
-			h.t.Logf("lldpd: %s", said)
+			h.T.Logf("lldpd: %s", said)
 		}
 	})
 	return stop
 }
 
 func (h *host) neighbours(nics ...string) []*hostnicv1.LldpNeighbour {
-	h.t.Helper()
-	answer, err := h.nics().ListLldpNeighbours(h.t.Context(), &hostnicv1.ListLldpNeighboursRequest{Nics: nics})
+	h.T.Helper()
+	answer, err := h.nics().ListLldpNeighbours(h.T.Context(), &hostnicv1.ListLldpNeighboursRequest{Nics: nics})
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return answer.GetNeighbours()
 }
@@ -81,9 +81,9 @@ func (h *host) neighbours(nics ...string) []*hostnicv1.LldpNeighbour {
 func TestLLDP(t *testing.T) {
 	need.Kernel(t, need.Own, need.Lldpd)
 	h := newHost(t, "eth0", "eth1", "eth2")
-	h.far.IP(t, "link", "add", "link", "p-eth0", "name", "blue", "type", "vlan", "id", "11")
-	h.far.Up(t, "blue")
-	h.far.IP(t, "addr", "add", "198.51.100.7/24", "dev", "blue")
+	h.Far.IP(t, "link", "add", "link", "p-eth0", "name", "blue", "type", "vlan", "id", "11")
+	h.Far.Up(t, "blue")
+	h.Far.IP(t, "addr", "add", "198.51.100.7/24", "dev", "blue")
 	const name = "leaf3"
 	if err := unix.Sethostname([]byte(name)); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestLLDP(t *testing.T) {
 		return len(found) == 2
 	})
 	n := found[0]
-	mac := strings.Fields(h.far.IP(t, "-br", "link", "show", "p-eth0"))[2]
+	mac := strings.Fields(h.Far.IP(t, "-br", "link", "show", "p-eth0"))[2]
 	switch {
 	case n.GetNic() != "eth0" || found[1].GetNic() != "eth1":
 		t.Errorf("heard on %s and %s", n.GetNic(), found[1].GetNic())
@@ -125,14 +125,14 @@ func TestLLDP(t *testing.T) {
 	if lines := h.nic("eth0").GetLldp(); len(lines) != 1 || !strings.Contains(lines[0], "p-eth0") {
 		t.Errorf("the NIC tells %q", lines)
 	}
-	if out := h.run("lldp"); !strings.Contains(out, "p-eth0") || !strings.Contains(out, "p-eth1") {
+	if out := h.Run("lldp"); !strings.Contains(out, "p-eth0") || !strings.Contains(out, "p-eth1") {
 		t.Errorf("the table:\n%s", out)
 	}
-	if out := h.run("lldp", "eth0"); !strings.Contains(out, "11 vlan11") {
+	if out := h.Run("lldp", "eth0"); !strings.Contains(out, "11 vlan11") {
 		t.Errorf("in full:\n%s", out)
 	}
 	// Nobody listens on a link that is not the agent's, or that is down.
-	if out, code := h.try("lldp", "eth9"); code == 0 || !strings.Contains(out, "there is no NIC eth9") {
+	if out, code := h.Try("lldp", "eth9"); code == 0 || !strings.Contains(out, "there is no NIC eth9") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	stop()
@@ -143,12 +143,12 @@ func TestLLDP(t *testing.T) {
 
 // sockets is how many packet sockets for LLDP are open in the host's namespace.
 func (h *host) sockets() int {
-	h.t.Helper()
+	h.T.Helper()
 	var text []byte
 	var err error
-	h.ns.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/packet") })
+	h.NS.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/packet") })
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return strings.Count(string(text), " 88cc ")
 }
@@ -185,29 +185,29 @@ func TestHostileLLDP(t *testing.T) {
 		send([]byte("\x02\x02\x07a\x04\x03\x05" + string([]byte{'A' + byte(i%26), 'A' + byte(i/26%26)}) + "\x06\x02\xff\xff\x00\x00"))
 	}
 	h.eventually("as many as there may be", func() bool { return len(h.neighbours()) == 16 })
-	h.far.Down(t, "p-eth0")
-	h.ns.Down(t, "eth0")
+	h.Far.Down(t, "p-eth0")
+	h.NS.Down(t, "eth0")
 	h.eventually("down, and nobody known", func() bool { return len(h.neighbours()) == 0 && h.sockets() == 0 })
 }
 
 // sender sends LLDPDUs from a link of the far namespace.
 func (h *host) sender(link string) func(pdu []byte) {
-	h.t.Helper()
-	nl := h.far.Netlink(h.t)
+	h.T.Helper()
+	nl := h.Far.Netlink(h.T)
 	l, err := nl.LinkByName(link)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	var fd int
-	h.far.Do(func() { fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) })
+	h.Far.Do(func() { fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) })
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	h.t.Cleanup(func() { _ = unix.Close(fd) })
+	h.T.Cleanup(func() { _ = unix.Close(fd) })
 	to := &unix.SockaddrLinklayer{Protocol: 0xcc88, Ifindex: l.Attrs().Index, Halen: 6, Addr: [8]byte{0x01, 0x80, 0xc2, 0, 0, 0x0e}}
 	return func(pdu []byte) {
 		if err := unix.Sendto(fd, pdu, 0, to); err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
 	}
 }

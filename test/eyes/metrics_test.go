@@ -36,15 +36,15 @@ func TestMetrics(t *testing.T) {
 - {name: bond0.7, base_interface: bond0, vlan: {id: 7}, mtu: 1400}
 - {name: eth5, boot_protocol: dhcp}`)
 	// The kernel refuses this only when it is asked.
-	h.ns.Do(func() { h.writeFile("/proc/sys/net/ipv6/conf/bond1/disable_ipv6", "1") })
+	h.NS.Do(func() { h.writeFile("/proc/sys/net/ipv6/conf/bond1/disable_ipv6", "1") })
 	h.stage(`host_nics: [{name: bond1, ipv6: {address: '2001:db8::1', prefix: 64}}]`)
-	if out, code := h.try("apply", "--no-rehearse"); code != 4 {
+	if out, code := h.Try("apply", "--no-rehearse"); code != 4 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	h.run("discard")
+	h.Run("discard")
 	h.stage(`host_nics: [{name: bond1, mtu: 1450}]`)
-	h.run("apply", "--no-rehearse", "--revert-after", "10m")
-	h.ns.IP(t, "link", "set", "bond0.7", "mtu", "1300")
+	h.Run("apply", "--no-rehearse", "--revert-after", "10m")
+	h.NS.IP(t, "link", "set", "bond0.7", "mtu", "1300")
 	h.eventually("a lease, drift, and a slave in use", func() bool {
 		text := scrape()
 		return strings.Contains(text, `hostnic_dhcp_state{nic="eth5",state="bound"} 1`) && strings.Contains(text, `hostnic_drift{nic="bond0.7"} 1`) && strings.Contains(text, `hostnic_bond_active_slave{nic="bond1",slave="eth`)
@@ -128,7 +128,7 @@ func TestMetricsAddress(t *testing.T) {
 	h.commit(`host_nics: [{name: eth0, ip: {address: 192.0.2.1, netmask: '24'}}]`)
 	get := func(path string) (code int, body string) {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (conn net.Conn, err error) {
-			h.ns.Do(func() { conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address) })
+			h.NS.Do(func() { conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address) })
 			return conn, err
 		}}}
 		answer, err := client.Get("http://192.0.2.1:9732" + path)
@@ -152,21 +152,21 @@ func TestMetricsAddress(t *testing.T) {
 
 // dnsmasq lends addresses on a link of the far namespace until the test ends.
 func (h *host) dnsmasq(link string) {
-	h.t.Helper()
-	h.far.IP(h.t, "addr", "add", "198.51.100.1/24", "dev", link)
+	h.T.Helper()
+	h.Far.IP(h.T, "addr", "add", "198.51.100.1/24", "dev", link)
 	cmd := exec.Command(need.DnsmasqPath(), "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface="+link, "--except-interface=lo", "--bind-interfaces",
 		"--no-ping", "--user=root", "--pid-file="+h.path("dnsmasq.pid"), "--dhcp-leasefile="+h.path("leases"), "--dhcp-authoritative", "--dhcp-range=198.51.100.100,198.51.100.150,10m")
 	var err error
-	h.far.Do(func() { err = cmd.Start() })
+	h.Far.Do(func() { err = cmd.Start() })
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	h.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	h.T.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 }
 
 // scrape asks by the socket of the metrics.
 func (h *host) scrape(path string) string {
-	h.t.Helper()
+	h.T.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", h.path("metrics"))
 	}}}

@@ -20,7 +20,7 @@ func TestSpeedOfEveryMode(t *testing.T) {
 	h := newHost(t)
 	var taps []*tap
 	for i, megabits := range []uint32{1000, 10000, 25000} {
-		d := newTap(t, h.ns, fmt.Sprint("eth", i))
+		d := newTap(t, h.NS, fmt.Sprint("eth", i))
 		d.medium(megabits, 1)
 		taps = append(taps, d)
 	}
@@ -39,7 +39,7 @@ func TestSpeedOfEveryMode(t *testing.T) {
 		{"802.3ad", []int64{0, 0, 0}}, // nobody answers: each port has an aggregator of its own
 	} {
 		t.Run(mode.name, func(t *testing.T) {
-			h.t = t
+			h.T = t
 			for _, d := range taps {
 				d.plug(true)
 			}
@@ -60,11 +60,11 @@ func TestSpeedOfEveryMode(t *testing.T) {
 // wantSpeed waits for a speed of bond0, in Gb/s; 0 is that of one of its slaves, whose
 // links differ in it.
 func (h *host) wantSpeed(gigabits int64) {
-	h.t.Helper()
+	h.T.Helper()
 	var last string
 	defer func() {
-		if h.t.Failed() {
-			h.t.Logf("the last was %s", last)
+		if h.T.Failed() {
+			h.T.Logf("the last was %s", last)
 		}
 	}()
 	h.eventually(fmt.Sprint("a speed of ", gigabits, " Gb/s"), func() bool {
@@ -91,13 +91,13 @@ func TestSpeedOfLACP(t *testing.T) {
 	t.Parallel()
 	need.Kernel(t, need.LACP)
 	h := newHost(t, "eth0", "eth1", "eth2")
-	h.far.IP(t, "link", "add", "bond0", "type", "bond", "mode", "802.3ad", "lacp_rate", "fast", "miimon", "50")
+	h.Far.IP(t, "link", "add", "bond0", "type", "bond", "mode", "802.3ad", "lacp_rate", "fast", "miimon", "50")
 	for _, p := range []string{"p-eth0", "p-eth1", "p-eth2"} {
-		h.far.Down(t, p)
-		h.far.IP(t, "link", "set", p, "master", "bond0")
-		h.far.Up(t, p)
+		h.Far.Down(t, p)
+		h.Far.IP(t, "link", "set", p, "master", "bond0")
+		h.Far.Up(t, p)
 	}
-	h.far.Up(t, "bond0")
+	h.Far.Up(t, "bond0")
 	h.start()
 	h.commit(`host_nics: [{name: bond0, bonding: {options: {mode: 802.3ad, lacp_rate: fast, miimon: 50}, slaves: [eth0, eth1, eth2]}}]`)
 	for i, slave := range []string{"eth0", "eth1", "eth2"} {
@@ -112,7 +112,7 @@ func TestSpeedOfLACP(t *testing.T) {
 			return s.GetSlaveState() == "active" && s.GetMiiStatus() == "up" && slices.Contains(s.GetLacpActorState(), "distributing") &&
 				slices.Contains(s.GetLacpPartnerState(), "distributing")
 		})
-		h.far.Down(t, "p-"+slave)
+		h.Far.Down(t, "p-"+slave)
 		h.eventually(slave+" is down", func() bool {
 			s := h.nic(slave)
 			return s.GetMiiStatus() == "down" && s.GetLinkFailures() >= 1

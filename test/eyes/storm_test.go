@@ -61,10 +61,10 @@ func TestFault_B15(t *testing.T) {
 
 // down is how many of the flapper's links the agent tells are not up.
 func (h *host) down() (n int) {
-	h.t.Helper()
-	answer, err := h.nics().ListHostNics(h.t.Context(), &hostnicv1.ListHostNicsRequest{})
+	h.T.Helper()
+	answer, err := h.nics().ListHostNics(h.T.Context(), &hostnicv1.ListHostNicsRequest{})
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	for _, nic := range answer.GetHostNics() {
 		if nic.GetKind() == "dummy" && (nic.GetAdminState() != "up" || !nic.GetCarrier()) {
@@ -76,14 +76,14 @@ func (h *host) down() (n int) {
 
 // number is a metric without labels.
 func (h *host) number(name string) float64 {
-	h.t.Helper()
+	h.T.Helper()
 	found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(h.scrape("/metrics"))
 	if found == nil {
-		h.t.Fatalf("%s is not told", name)
+		h.T.Fatalf("%s is not told", name)
 	}
 	value, err := strconv.ParseFloat(found[1], 64)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return value
 }
@@ -102,9 +102,9 @@ func TestFault_B19_TestScenario_E04(t *testing.T) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for range flaps {
-		h.far.Down(t, "p-eth0")
+		h.Far.Down(t, "p-eth0")
 		<-tick.C
-		h.far.Up(t, "p-eth0")
+		h.Far.Up(t, "p-eth0")
 		<-tick.C
 	}
 	h.eventually("it is as it was", func() bool {
@@ -125,10 +125,10 @@ func TestFault_B19_TestScenario_E04(t *testing.T) {
 func TestFault_B21(t *testing.T) {
 	need.Kernel(t, need.TUN)
 	h := newHost(t)
-	d := newTap(t, h.ns, "eth0")
+	d := newTap(t, h.NS, "eth0")
 	h.start()
 	d.plug(true)
-	h.ns.Up(t, "eth0")
+	h.NS.Up(t, "eth0")
 	for _, test := range []struct {
 		megabits uint32
 		duplex   byte
@@ -136,10 +136,10 @@ func TestFault_B21(t *testing.T) {
 		word     string
 	}{{65535, 0, 0, ""}, {1<<32 - 1, 255, 0, ""}, {0, 0, 0, ""}, {100, 0, 100e6, "half"}, {25000, 1, 25e9, "full"}, {10, 255, 10e6, ""}} {
 		t.Run(fmt.Sprint(test.megabits, " ", test.duplex), func(t *testing.T) {
-			h.t = t
+			h.T = t
 			d.medium(test.megabits, test.duplex)
-			h.ns.Down(t, "eth0") // nobody tells of the speed by itself
-			h.ns.Up(t, "eth0")
+			h.NS.Down(t, "eth0") // nobody tells of the speed by itself
+			h.NS.Up(t, "eth0")
 			var n *hostnicv1.HostNic
 			h.eventually("the speed", func() bool {
 				n = h.nic("eth0")
@@ -150,5 +150,5 @@ func TestFault_B21(t *testing.T) {
 			}
 		})
 	}
-	h.t = t
+	h.T = t
 }

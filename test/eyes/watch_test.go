@@ -22,23 +22,23 @@ import (
 
 // follow watches the NICs until the test ends.
 func (h *host) follow(req *hostnicv1.WatchHostNicsRequest) hostnicv1.HostNicService_WatchHostNicsClient {
-	h.t.Helper()
-	ctx, cancel := context.WithCancel(h.t.Context())
-	h.t.Cleanup(cancel)
+	h.T.Helper()
+	ctx, cancel := context.WithCancel(h.T.Context())
+	h.T.Cleanup(cancel)
 	stream, err := h.nics().WatchHostNics(ctx, req)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return stream
 }
 
 // until reads up to a message that is waited for, and counts those before.
 func (h *host) until(stream hostnicv1.HostNicService_WatchHostNicsClient, what string, enough func(*hostnicv1.WatchHostNicsResponse) bool) (last *hostnicv1.WatchHostNicsResponse, before int) {
-	h.t.Helper()
+	h.T.Helper()
 	for {
 		m, err := stream.Recv()
 		if err != nil {
-			h.t.Fatalf("before %s: %v", what, err)
+			h.T.Fatalf("before %s: %v", what, err)
 		}
 		if enough(m) {
 			return m, before
@@ -60,17 +60,17 @@ type flapper struct {
 }
 
 func (h *host) flapper(n int) *flapper {
-	h.t.Helper()
-	f := &flapper{h: h, nl: h.ns.Netlink(h.t)}
+	h.T.Helper()
+	f := &flapper{h: h, nl: h.NS.Netlink(h.T)}
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("tap%03d", i))
 	}
-	h.ns.Dummy(h.t, names...)
+	h.NS.Dummy(h.T, names...)
 	for _, name := range names {
 		l, err := f.nl.LinkByName(name)
 		if err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
 		f.links = append(f.links, l)
 	}
@@ -79,7 +79,7 @@ func (h *host) flapper(n int) *flapper {
 
 // round switches each link once.
 func (f *flapper) round() {
-	f.h.t.Helper()
+	f.h.T.Helper()
 	f.count++
 	for _, l := range f.links {
 		set := f.nl.LinkSetUp
@@ -87,7 +87,7 @@ func (f *flapper) round() {
 			set = f.nl.LinkSetDown
 		}
 		if err := set(l); err != nil {
-			f.h.t.Fatal(err)
+			f.h.T.Fatal(err)
 		}
 	}
 }
@@ -110,9 +110,9 @@ func TestFault_D8_TestFault_D9(t *testing.T) {
 	// So many changes that those of the beginning are forgotten are more than a watch holds.
 	for end := time.Now().Add(patience); ; {
 		f.round()
-		h.ns.Up(t, "eth0")
+		h.NS.Up(t, "eth0")
 		h.until(other, "eth0 up, beside a watcher that does not read", func(m *hostnicv1.WatchHostNicsResponse) bool { return m.GetNew().GetAdminState() == "up" })
-		h.ns.Down(t, "eth0")
+		h.NS.Down(t, "eth0")
 		h.until(other, "eth0 down", func(m *hostnicv1.WatchHostNicsResponse) bool { return m.GetNew().GetAdminState() == "down" })
 		if h.forgotten(begun.GetResume()) {
 			break
@@ -144,13 +144,13 @@ func TestFault_D8_TestFault_D9(t *testing.T) {
 
 // forgotten is true once more has changed since than the agent keeps.
 func (h *host) forgotten(resume string) bool {
-	h.t.Helper()
+	h.T.Helper()
 	now, _ := h.until(h.follow(&hostnicv1.WatchHostNicsRequest{}), "all NICs", synced)
 	number := func(resume string) int {
 		_, n, _ := strings.Cut(resume, "-")
 		i, err := strconv.Atoi(n)
 		if err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
 		return i
 	}
@@ -164,7 +164,7 @@ func TestFault_D10(t *testing.T) {
 	h := newHost(t, "eth0")
 	h.start()
 	first, _ := h.until(h.follow(&hostnicv1.WatchHostNicsRequest{}), "all NICs", synced)
-	h.ns.Up(t, "eth0")
+	h.NS.Up(t, "eth0")
 	h.eventually("eth0 is up", func() bool { return h.nic("eth0").GetAdminState() == "up" })
 	missed, before := h.until(h.follow(&hostnicv1.WatchHostNicsRequest{Resume: first.GetResume()}), "what was missed", func(m *hostnicv1.WatchHostNicsResponse) bool {
 		return m.GetNew().GetAdminState() == "up"
@@ -185,7 +185,7 @@ func TestFault_D11(t *testing.T) {
 	t.Parallel() // with all that do not mind others: it only waits
 	h := newHost(t, "eth0")
 	h.start("metrics: " + h.path("metrics"))
-	watch := exec.Command(os.Getenv("AGENTCTL"), "--socket", h.socket(), "watch")
+	watch := exec.Command(os.Getenv("AGENTCTL"), "--socket", h.Socket(), "watch")
 	if err := watch.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestScenario_E10(t *testing.T) {
 	h.eventually("a slave is active", func() bool { return h.nic("bond0").GetActiveSlave() == "eth0" && h.nic("eth1").GetMiiStatus() == "up" })
 	stream := h.follow(&hostnicv1.WatchHostNicsRequest{Nics: []string{"bond0"}})
 	h.until(stream, "all NICs", synced)
-	h.ns.IP(t, "link", "set", "bond0", "type", "bond", "active_slave", "eth1")
+	h.NS.IP(t, "link", "set", "bond0", "type", "bond", "active_slave", "eth1")
 	h.until(stream, "another active slave", func(m *hostnicv1.WatchHostNicsResponse) bool {
 		return m.GetOld().GetActiveSlave() == "eth0" && m.GetNew().GetActiveSlave() == "eth1"
 	})

@@ -32,18 +32,18 @@ func TestNoMadeUpZero(t *testing.T) {
 	t.Parallel()
 	need.Kernel(t, need.TUN, need.LACP)
 	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth9")
-	newTap(t, h.ns, "tap0")
-	h.ns.Dummy(t, "dummy0")
-	h.ns.Bridge(t, "br0", "dummy0")
+	newTap(t, h.NS, "tap0")
+	h.NS.Dummy(t, "dummy0")
+	h.NS.Bridge(t, "br0", "dummy0")
 	h.start()
 	h.commit(`host_nics:
 - {name: bond0, bonding: {options: {mode: 802.3ad}, slaves: [eth0, eth1]}, ip: {address: 192.0.2.1, netmask: '24', gateway: 192.0.2.254}}
 - {name: bond0.7, base_interface: bond0, vlan: {id: 7}}
 - {name: eth2, mtu: 1400}
 - {name: eth9, ip: {address: 198.51.100.1, netmask: '24'}}`)
-	h.ns.IP(t, "link", "del", "eth9")
-	h.far.Down(t, "p-eth1")
-	h.ns.IP(t, "link", "set", "eth2", "mtu", "1300")
+	h.NS.IP(t, "link", "del", "eth9")
+	h.Far.Down(t, "p-eth1")
+	h.NS.IP(t, "link", "set", "eth2", "mtu", "1300")
 	h.stage(`host_nics: [{name: bond1, bonding: {slaves: [eth3]}}]`)
 	h.eventually("a slave is lost, and drift is seen", func() bool { return h.nic("eth1").GetMiiStatus() == "down" && len(h.nic("eth2").GetDrift()) > 0 })
 
@@ -76,14 +76,14 @@ func TestNoMadeUpZero(t *testing.T) {
 
 // everything asks whatever can be asked without changing anything.
 func (h *host) everything() []proto.Message {
-	h.t.Helper()
-	ctx := h.t.Context()
+	h.T.Helper()
+	ctx := h.T.Context()
 	nics, config, caps, doctor := h.nics(), h.config(), hostnicv1.NewCapabilitiesServiceClient(h.conn), hostnicv1.NewDoctorServiceClient(h.conn)
 	var out []proto.Message
 	add := func(m proto.Message, err error) {
-		h.t.Helper()
+		h.T.Helper()
 		if err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
 		out = append(out, m)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ import (
 // router starts dnsmasq as a router that advertises the prefix on a NIC of the far end.
 func (h *host) router(nic, address, prefix string) *server {
 	h.Helper()
-	h.far.IP(h, "addr", "add", address, "dev", nic, "nodad")
+	h.Far.IP(h, "addr", "add", address, "dev", nic, "nodad")
 	dir := h.TempDir()
 	return h.serve("router advertisement", exec.Command(need.DnsmasqPath(), "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface="+nic,
 		"--except-interface=lo", "--bind-interfaces", "--user=root", "--pid-file="+filepath.Join(dir, "pid"), "--dhcp-leasefile="+filepath.Join(dir, "leases"),
@@ -31,7 +32,7 @@ func (h *host) router(nic, address, prefix string) *server {
 func (h *host) switches(nic string) string {
 	h.Helper()
 	var out []string
-	h.ns.Do(func() {
+	h.NS.Do(func() {
 		for _, name := range []string{"accept_ra", "autoconf", "max_addresses", "accept_redirects"} {
 			data, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + nic + "/" + name)
 			if err != nil {
@@ -61,7 +62,7 @@ func (h *host) learnt(nic string) string {
 func TestAutoconf(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, 1, "")
-	h.ns.Do(func() {
+	h.NS.Do(func() {
 		for name, value := range map[string]string{"all/forwarding": "1", "eth0/accept_ra": "0"} {
 			if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name, []byte(value), 0); err != nil {
 				t.Fatal(err)
@@ -76,27 +77,27 @@ func TestAutoconf(t *testing.T) {
 	if !strings.HasPrefix(have, "kernel 2001:db8::") {
 		t.Fatalf("learnt: %q", have)
 	}
-	h.eventually("there is a default route", func() bool { return strings.Contains(h.ns.IP(t, "-6", "route"), "default via fe80::") })
+	h.eventually("there is a default route", func() bool { return strings.Contains(h.NS.IP(t, "-6", "route"), "default via fe80::") })
 	h.settled()
 
 	// A link that is up already asks again, when somebody has switched it off.
 	h.run("commit")
-	h.ns.IP(t, "-6", "addr", "flush", "dev", "eth0", "scope", "global")
-	h.ns.Do(func() { _ = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/accept_ra", []byte("0"), 0) })
-	h.ns.IP(t, "link", "set", "eth0", "alias", "news") // switches make none
+	h.NS.IP(t, "-6", "addr", "flush", "dev", "eth0", "scope", "global")
+	h.NS.Do(func() { _ = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/accept_ra", []byte("0"), 0) })
+	h.NS.IP(t, "link", "set", "eth0", "alias", "news") // switches make none
 	h.eventually("drift is seen", func() bool { return len(h.show("eth0").Drift) == 1 && h.show("eth0").Waiting != "" })
 	h.run("apply", "--wait", "60s")
 	same(t, "learnt again", h.learnt("eth0"), have)
 
 	h.stop(15)
-	h.start()
+	h.Start()
 	same(t, "learnt, after a restart", h.learnt("eth0"), have)
 	h.settled()
 
 	h.apply(`host_nics: [{name: eth0, ipv6_boot_protocol: none}]`)
 	same(t, "switches", h.switches("eth0"), found)
 	same(t, "learnt", h.learnt("eth0"), "")
-	if routes := h.ns.IP(t, "-6", "route"); strings.Contains(routes, "proto ra") {
+	if routes := h.NS.IP(t, "-6", "route"); strings.Contains(routes, "proto ra") {
 		t.Errorf("routes are left:\n%s", routes)
 	}
 	h.settled()
@@ -107,10 +108,10 @@ func TestAutoconf(t *testing.T) {
 func TestFault_E18(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, 1, "")
-	h.ns.Do(func() { _ = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/max_addresses", []byte("0"), 0) })
-	h.ns.Up(t, "eth0")
+	h.NS.Do(func() { _ = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/max_addresses", []byte("0"), 0) })
+	h.NS.Up(t, "eth0")
 	h.eventually("the far end has its own address", func() bool {
-		out := h.far.IP(t, "-6", "addr", "show", "dev", "s0", "scope", "link", "-tentative")
+		out := h.Far.IP(t, "-6", "addr", "show", "dev", "s0", "scope", "link", "-tentative")
 		return strings.Contains(out, "fe80:")
 	})
 	h.apply(`host_nics: [{name: eth0, ipv6_boot_protocol: autoconf}]`)
@@ -127,7 +128,7 @@ func TestFault_E18(t *testing.T) {
 func (h *host) flood(nic string, count int) {
 	h.Helper()
 	var err error
-	h.far.Do(func() {
+	h.Far.Do(func() {
 		var link *net.Interface
 		if link, err = net.InterfaceByName(nic); err != nil {
 			return
@@ -153,4 +154,22 @@ func (h *host) flood(nic string, count int) {
 	if err != nil {
 		h.Fatal(err)
 	}
+}
+
+// Where nobody may set the kernel's switches autoconf is refused with the kernel's reason,
+// and the host is as it was.
+func TestFault_B28(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, 1, "")
+	h.stop(syscall.SIGTERM)
+	h.Wrapper = []string{"unshare", "--mount", "sh", "-c", `mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"`, "sh"}
+	h.Start()
+	before := h.Look()
+	h.Stage(`host_nics: [{name: eth0, ipv6_boot_protocol: autoconf}]`)
+	if out, code := h.Try("apply"); code != 3 && code != 4 || !strings.Contains(out, "read-only file system") || !strings.Contains(out, "eth0") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	same(t, "the host", h.Look(), before)
+	h.run("discard")
+	h.settled()
 }

@@ -3,13 +3,10 @@
 package lease
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,10 +15,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hostnic/hostnic/netcfg/kernel"
 	"github.com/hostnic/hostnic/netcfg/state"
+	"github.com/hostnic/hostnic/test/hypervisor"
 	"github.com/hostnic/hostnic/test/need"
-	"github.com/hostnic/hostnic/test/netns"
 )
 
 // TestMain lets more tests run at once than there are processors: they wait for most of
@@ -34,135 +30,54 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// host is a namespace with NICs and a daemon in it. Servers are in far, where the
-// cables end.
+// host is a hypervisor that gets leases. Servers are in Far, where the cables end.
 type host struct {
 	*testing.T
-	ns, far *netns.NS
-	dir     string
-	kernel  *kernel.Kernel
-	daemon  *exec.Cmd
-	exited  chan struct{} // closed when the daemon has
-	args    []string      // further flags of the daemon
+	*hypervisor.Host
 }
 
 // newHost makes a host that gets leases without looking for conflicts, which takes
 // seconds, unless the settings say otherwise. The far end of eth0 is s0, and so on.
 func newHost(t *testing.T, cables int, settings string) *host {
 	t.Helper()
-	need.Kernel(t, need.Netns, need.Veth, need.Bond, need.VLAN, need.IPv6, need.Dnsmasq)
-	for _, v := range []string{"HOSTNICD", "AGENTCTL"} {
-		if os.Getenv(v) == "" {
-			t.Fatalf("%s does not name the program: run make test-kernel", v)
-		}
-	}
-	h := &host{T: t, ns: netns.New(t), far: netns.New(t), dir: t.TempDir()}
+	need.Kernel(t, need.Dnsmasq)
+	h := &host{t, hypervisor.New(t)}
 	for i := range cables {
-		h.ns.Veth(t, fmt.Sprint("eth", i), h.far, fmt.Sprint("s", i))
-		h.far.Up(t, fmt.Sprint("s", i))
+		h.NS.Veth(t, fmt.Sprint("eth", i), h.Far, fmt.Sprint("s", i))
+		h.Far.Up(t, fmt.Sprint("s", i))
 	}
 	if settings == "" {
 		settings = "dhcp: {conflict_detection: false}"
 	}
-	if err := os.WriteFile(filepath.Join(h.dir, "agent.yaml"), []byte(settings), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(h.Dir, "agent.yaml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	h.ns.Do(func() { h.kernel, err = kernel.Open(kernel.Options{}) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.end(); _ = h.kernel.Close() })
-	h.start()
+	h.Start()
 	return h
-}
-
-// start starts the daemon and waits until it has brought the host to where it ought
-// to be.
-func (h *host) start() {
-	h.Helper()
-	cmd := exec.Command(os.Getenv("HOSTNICD"), append([]string{"--state-dir", filepath.Join(h.dir, "state"), "--socket", filepath.Join(h.dir, "sock"),
-		"--config", filepath.Join(h.dir, "agent.yaml"), "--log-level", "info"}, h.args...)...)
-	log, err := os.OpenFile(filepath.Join(h.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	h.ns.Do(func() { err = cmd.Start() })
-	if err != nil {
-		h.Fatal(err)
-	}
-	exited := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(exited) }()
-	h.daemon, h.exited = cmd, exited
-	// A staging waits for the daemon to be ready, and an empty one changes nothing.
-	h.eventually("the daemon is ready", func() bool {
-		out, code := h.try("stage", "-f", "/dev/null")
-		return code == 0 || !strings.Contains(out, "connect") && code != 6
-	})
 }
 
 // stop ends the daemon by a signal.
 func (h *host) stop(by syscall.Signal) {
 	h.Helper()
-	_ = h.daemon.Process.Signal(by)
-	<-h.exited
-	h.daemon = nil
-}
-
-func (h *host) end() {
-	if h.daemon != nil {
-		h.stop(syscall.SIGTERM)
-	}
-	if h.Failed() {
-		h.Logf("the daemon's log:\n%s", h.log())
-	}
+	_ = h.Daemon.Process.Signal(by)
+	<-h.Exited
+	h.Daemon = nil
 }
 
 func (h *host) log() string {
-	log, _ := os.ReadFile(filepath.Join(h.dir, "log"))
+	log, _ := os.ReadFile(filepath.Join(h.Dir, "log"))
 	return string(log)
 }
 
-// try runs agentctl.
-func (h *host) try(args ...string) (out string, code int) {
-	h.Helper()
-	cmd := exec.Command(os.Getenv("AGENTCTL"), append([]string{"--socket", filepath.Join(h.dir, "sock")}, args...)...)
-	var b bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &b, &b
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		h.Fatal(err)
-	}
-	return b.String(), cmd.ProcessState.ExitCode()
-}
-
-// run is try that has to succeed.
 func (h *host) run(args ...string) string {
 	h.Helper()
-	out, code := h.try(args...)
-	if code != 0 {
-		h.Fatalf("agentctl %s: exit code %d\n%s", strings.Join(args, " "), code, out)
-	}
-	return out
-}
-
-// stage puts a document into the candidate.
-func (h *host) stage(doc string) {
-	h.Helper()
-	file := filepath.Join(h.dir, "doc.yaml")
-	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
-		h.Fatal(err)
-	}
-	h.run("stage", "-f", file)
+	return h.Host.Run(args...)
 }
 
 // apply stages and applies a document.
 func (h *host) apply(doc string, flags ...string) string {
 	h.Helper()
-	h.stage(doc)
+	h.Stage(doc)
 	return h.run(append([]string{"apply"}, flags...)...)
 }
 
@@ -193,17 +108,13 @@ const patience = 60 * time.Second
 
 func (h *host) eventually(what string, cond func() bool) {
 	h.Helper()
-	for end := time.Now().Add(patience); !cond(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			h.Fatalf("waited %v in vain: %s", patience, what)
-		}
-	}
+	h.Eventually(what, patience, cond)
 }
 
 // look is the host as it is.
 func (h *host) look() state.Snapshot {
 	h.Helper()
-	s, err := h.kernel.Snapshot(h.Context())
+	s, err := h.Kernel.Snapshot(h.Context())
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -263,7 +174,7 @@ func (h *host) leased(nic, prefix string) string {
 // settled wants no drift, and nothing left to do.
 func (h *host) settled() {
 	h.Helper()
-	if out, code := h.try("diff"); code != 0 {
+	if out, code := h.Try("diff"); code != 0 {
 		h.Errorf("agentctl diff: exit code %d\n%s", code, out)
 	}
 	if out := h.run("status"); strings.Contains(out, "drift") {

@@ -44,9 +44,9 @@ func TestScenario_D01(t *testing.T) {
 	h.settled()
 
 	// Somebody takes the address away and the lifetime off: that is drift, and mended.
-	h.ns.IP(t, "addr", "change", have, "dev", "eth0", "valid_lft", "forever", "preferred_lft", "forever")
+	h.NS.IP(t, "addr", "change", have, "dev", "eth0", "valid_lft", "forever", "preferred_lft", "forever")
 	h.eventually("drift is seen", func() bool { return len(h.show("eth0").Drift) == 1 })
-	h.ns.IP(t, "addr", "del", have, "dev", "eth0")
+	h.NS.IP(t, "addr", "del", have, "dev", "eth0")
 	h.run("apply")
 	same(t, "addresses", h.addresses("eth0"), have)
 	h.settled()
@@ -65,7 +65,7 @@ func TestFault_E22(t *testing.T) { // and D21
 	for _, by := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		h.stop(by)
 		same(t, "addresses without the agent", h.addresses("eth0"), have)
-		h.start()
+		h.Start()
 		same(t, "addresses", h.addresses("eth0"), have)
 		h.eventually("the lease is shown", func() bool { return h.show("eth0").Lease.State == "bound" })
 		if after := h.show("eth0").Lease; after.Expires.Sub(before.Expires).Abs().Seconds() > 1 {
@@ -94,7 +94,7 @@ func TestScenario_D03(t *testing.T) {
 	same(t, "addresses", h.addresses("eth0"), "192.0.2.7/24")
 	same(t, "routes", h.routes(), "0.0.0.0/0 via 192.0.2.1 dev eth0 metric 0")
 	same(t, "lease", h.show("eth0").Lease.State, "")
-	if out, code := h.try("renew", "eth0"); code != 3 {
+	if out, code := h.Try("renew", "eth0"); code != 3 {
 		t.Errorf("renew without a client: exit code %d\n%s", code, out)
 	}
 	h.settled()
@@ -118,8 +118,8 @@ func TestScenario_D08(t *testing.T) { // and D06, D09
 	h := newHost(t, 1, "")
 	h.apply(onStatic)
 	h.run("commit")
-	h.stage(onDHCP)
-	out, code := h.try("apply", "--wait", "2s")
+	h.Stage(onDHCP)
+	out, code := h.Try("apply", "--wait", "2s")
 	if code != 4 || !strings.Contains(out, "not ready within 2s: eth0: no DHCP server has offered a lease yet") {
 		t.Errorf("apply without a server: exit code %d\n%s", code, out)
 	}
@@ -161,7 +161,7 @@ func TestLeaseInWindow(t *testing.T) {
 	same(t, "discovered", d.count("DHCPDISCOVER("), discovered)
 	have := h.addresses("eth0")
 	h.stop(syscall.SIGKILL)
-	h.start()
+	h.Start()
 	same(t, "addresses", h.addresses("eth0"), have)
 	h.run("commit")
 	h.settled()
@@ -174,7 +174,7 @@ func TestLeaseInWindow(t *testing.T) {
 	if a := h.ipv4("eth0")[0]; a.Valid > 120 {
 		t.Errorf("the address is there for %d s", a.Valid)
 	}
-	h.start()
+	h.Start()
 	h.settled()
 	same(t, "what the server has heard", d.log.String(), heard)
 }
@@ -202,5 +202,25 @@ func TestScenario_D10(t *testing.T) {
 	}
 	h.run("renew", "eth0")
 	h.leased("eth0", "192.0.2.1")
+	h.settled()
+}
+
+// A network with a lease is committed, taken away, and restored: it has its lease again.
+func TestScenario_C27(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, 1, "")
+	h.Far.IP(t, "link", "add", "link", "s0", "name", "s0.7", "type", "vlan", "id", "7")
+	h.Far.Up(t, "s0.7")
+	h.dnsmasq("s0.7", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
+	h.apply(`host_nics: [{name: eth0.7, vlan: {id: 7}, base_interface: eth0, boot_protocol: dhcp}]`, "--wait", "30s")
+	have := h.addresses("eth0.7")
+	h.run("commit")
+	h.run("delete", "eth0.7")
+	h.run("apply")
+	s := h.look()
+	same(t, "the VLAN is gone", s.ByName("eth0.7") == nil, true)
+	h.run("rollback")
+	same(t, "the lease", h.leased("eth0.7", "192.0.2."), have)
+	h.eventually("its client runs", func() bool { return h.show("eth0.7").Lease.State == "bound" })
 	h.settled()
 }

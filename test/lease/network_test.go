@@ -21,9 +21,9 @@ func bonded(t *testing.T) *host {
 	t.Helper()
 	need.Kernel(t, need.Bridge)
 	h := newHost(t, 2, "")
-	h.far.Bridge(t, "br0", "s0", "s1")
-	h.far.IP(t, "link", "add", "link", "br0", "name", "br0.100", "type", "vlan", "id", "100")
-	h.far.Up(t, "br0.100")
+	h.Far.Bridge(t, "br0", "s0", "s1")
+	h.Far.IP(t, "link", "add", "link", "br0", "name", "br0.100", "type", "vlan", "id", "100")
+	h.Far.Up(t, "br0.100")
 	return h
 }
 
@@ -45,7 +45,7 @@ func TestScenario_D02(t *testing.T) { // and D07, D16, E25
 	// client.
 	discovered := parent.count("DHCPDISCOVER(") + vlan.count("DHCPDISCOVER(")
 	mac := h.macOf("bond0")
-	h.far.Down(t, "s0")
+	h.Far.Down(t, "s0")
 	h.eventually("the other slave is active", func() bool { return h.macOf("bond0") != mac })
 	before := h.show("bond0.100").Lease.Obtained
 	h.run("renew", "bond0.100")
@@ -54,7 +54,7 @@ func TestScenario_D02(t *testing.T) { // and D07, D16, E25
 	same(t, "discovered", parent.count("DHCPDISCOVER(")+vlan.count("DHCPDISCOVER("), discovered)
 
 	// The bond goes, and everything with it.
-	h.stage(`removed: [bond0, bond0.100]`)
+	h.Stage(`removed: [bond0, bond0.100]`)
 	h.run("apply")
 	same(t, "routes", h.routes(), "")
 	h.settled()
@@ -84,7 +84,7 @@ func TestLeaseWithoutLACP(t *testing.T) {
 func TestFault_E11(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, 1, "")
-	h.ns.Up(t, "eth0") // or the server has nothing to listen to
+	h.NS.Up(t, "eth0") // or the server has nothing to listen to
 	d := h.kea("s0", "192.0.2.1/24", "192.0.2.0/24", "192.0.2.100", "192.0.2.150", 30)
 	h.apply(onDHCP, "--wait", "30s")
 	d.pause()
@@ -107,12 +107,12 @@ func TestScenario_D18(t *testing.T) { // and E4, E12
 	d := h.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	h.apply(onDHCP, "--wait", "30s")
 	have := h.addresses("eth0")
-	h.far.Down(t, "s0")
+	h.Far.Down(t, "s0")
 	h.eventually("the carrier is lost", func() bool { return strings.Contains(h.run("nics"), "no carrier") })
 	same(t, "addresses without a carrier", h.addresses("eth0"), have)
 	d.stop()
-	h.far.IP(t, "addr", "flush", "dev", "s0")
-	h.far.Up(t, "s0")
+	h.Far.IP(t, "addr", "flush", "dev", "s0")
+	h.Far.Up(t, "s0")
 	h.dnsmasq("s0", "198.51.100.1/24", "198.51.100.100,198.51.100.150")
 	h.leased("eth0", "198.51.100.1")
 	h.eventually("only the new routes are there", func() bool { return h.routes() == "0.0.0.0/0 via 198.51.100.1 dev eth0 metric 1000" })
@@ -124,7 +124,7 @@ func TestScenario_D18(t *testing.T) { // and E4, E12
 func TestFault_E7(t *testing.T) { // and E14
 	t.Parallel()
 	h := newHost(t, 2, "dhcp: {conflict_detection: false, servers: [192.0.2.1]}\ncontrol_plane: [10.9.8.7]")
-	h.far.Bridge(t, "br0", "s0")
+	h.Far.Bridge(t, "br0", "s0")
 	h.dnsmasq("br0", "192.0.2.1/24", "192.0.2.100,192.0.2.150", "--dhcp-option=121,10.9.0.0/16,192.0.2.9,10.10.0.0/16,192.0.2.9,0.0.0.0/0,192.0.2.1")
 	h.dnsmasq("s1", "198.51.100.1/24", "198.51.100.100,198.51.100.150")
 	h.apply(`host_nics: [{name: eth0, boot_protocol: dhcp}, {name: eth1, boot_protocol: dhcp}]`, "--force")
@@ -143,11 +143,11 @@ func TestScenario_D22(t *testing.T) { // and E8, E24
 	t.Parallel()
 	h := newHost(t, 2, "allow_overlap: true")
 	other := netns.New(t)
-	other.Veth(t, "o0", h.far, "s9")
+	other.Veth(t, "o0", h.Far, "s9")
 	other.Up(t, "o0")
 	other.IP(t, "addr", "add", "192.0.2.100/24", "dev", "o0")
-	h.far.Bridge(t, "br0", "s0", "s1", "s9")
-	h.far.Up(t, "s0", "s1", "s9")
+	h.Far.Bridge(t, "br0", "s0", "s1", "s9")
+	h.Far.Up(t, "s0", "s1", "s9")
 	d := h.kea("br0", "192.0.2.1/24", "192.0.2.0/24", "192.0.2.100", "192.0.2.105", 600)
 	h.apply(`host_nics: [{name: eth0, boot_protocol: dhcp}, {name: eth1, boot_protocol: dhcp}]`)
 	first, second := h.leased("eth0", "192.0.2.10"), h.leased("eth1", "192.0.2.10")

@@ -44,7 +44,7 @@ func (h *host) serve(ready string, cmd *exec.Cmd) *server {
 	h.Helper()
 	s := &server{cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
-	h.far.Do(func() {
+	h.Far.Do(func() {
 		if err := cmd.Start(); err != nil {
 			h.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func (s *server) count(text string) int { return strings.Count(s.log.String(), t
 // FIRST,LAST; leases are two minutes, the shortest that there are.
 func (h *host) dnsmasq(nic, address, addresses string, more ...string) *server {
 	h.Helper()
-	h.far.IP(h, "addr", "replace", address, "dev", nic)
+	h.Far.IP(h, "addr", "replace", address, "dev", nic)
 	dir := h.TempDir()
 	return h.serve("sockets bound exclusively to interface", exec.Command(need.DnsmasqPath(), append([]string{
 		"--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=" + nic, "--except-interface=lo",
@@ -96,7 +96,7 @@ func (h *host) dnsmasq(nic, address, addresses string, more ...string) *server {
 func (h *host) kea(nic, address, subnet, first, last string, lifetime int) *server {
 	h.Helper()
 	need.Kernel(h, need.Kea)
-	h.far.IP(h, "addr", "replace", address, "dev", nic)
+	h.Far.IP(h, "addr", "replace", address, "dev", nic)
 	dir := h.TempDir()
 	config := filepath.Join(dir, "kea.conf")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `{"Dhcp4": {"interfaces-config": {"interfaces": [%q]}, "authoritative": true,
