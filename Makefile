@@ -28,6 +28,8 @@ endif
 # boot of 2 s, so the others are left out. The longest begin first: one of them takes
 # 5 minutes on a machine that is otherwise idle, and more on one that is not.
 LONGEST := ./test/crash ./test/e2e ./test/scenario
+# So many kernels at a time: tests wait for a good part of theirs.
+KERNELS ?= $(shell expr $$(nproc) + 1)
 KERNEL_PKGS ?= $(LONGEST) $(filter-out $(LONGEST),$(shell grep -rlE --include='*_test.go' '^//go:build .*\bkernel\b' . | xargs -r -n 1 dirname | sort -u))
 
 .PHONY: help
@@ -65,7 +67,7 @@ test-random: ## random changes of configuration on the fake kernel; TRANSITIONS=
 test-kernel: setup-tests build bin/hostnicd-crash ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
 	@test/run-in-kernel-check
 	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
-		RUN_IN_KERNEL_TIMEOUT=$${RUN_IN_KERNEL_TIMEOUT-1800} go test -timeout 30m -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
+		RUN_IN_KERNEL_TIMEOUT=$${RUN_IN_KERNEL_TIMEOUT-1800} go test -p $(KERNELS) -timeout 30m -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
 
 # A package of the same, with a higher version.
 .PHONY: test-guest
@@ -102,11 +104,9 @@ bench: build ## how long things take
 	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/bench/run
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZTIME (30s)
-	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file _ name; do \
-		echo "fuzz $$(dirname "$$file") $${name#func } for $(FUZZTIME)"; \
-		go test -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$$(dirname "$$file")"; \
-	done
+fuzz: ## each fuzz target for FUZZTIME (30s), two at a time
+	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | sed -E 's#/[^/]*:[0-9]+:func # #' | xargs -P 2 -L 1 bash -c \
+		'echo "fuzz $$0 $$1 for $(FUZZTIME)"; go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x -parallel 1 "$$0"'
 
 .PHONY: lint
 lint: $(GOLANGCI) ## gofmt, go vet, golangci-lint, shellcheck where there is one

@@ -4,6 +4,7 @@ package scenario
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,13 +87,21 @@ var dumps = []dumping{
 
 const sizeofNdMsg = 12
 
-func (d dumping) take(t *testing.T, of map[uint32]string) (out []string) {
-	t.Helper()
+func (d dumping) once() ([][]byte, error) {
 	req := nl.NewNetlinkRequest(int(d.ask), unix.NLM_F_DUMP)
 	header := make([]byte, d.header)
 	header[0] = d.family
 	req.AddRawData(header)
-	messages, err := req.Execute(unix.NETLINK_ROUTE, d.get)
+	return req.Execute(unix.NETLINK_ROUTE, d.get)
+}
+
+func (d dumping) take(t *testing.T, of map[uint32]string) (out []string) {
+	t.Helper()
+	messages, err := d.once()
+	for try := 0; errors.Is(err, nl.ErrDumpInterrupted) && try < 50; try++ { // something has changed meanwhile
+		time.Sleep(5 * time.Millisecond)
+		messages, err = d.once()
+	}
 	if err != nil {
 		t.Fatalf("dump of each %s: %v", d.name, err)
 	}
