@@ -118,6 +118,7 @@ func (k *Kernel) Watch(ctx context.Context, fn func([]Nudge)) error {
 func (k *Kernel) read(ctx context.Context, p *pending) error {
 	e := k.events
 	buf := make([]byte, firstRead)
+	congested := false
 	for {
 		var n int
 		var from unix.Sockaddr
@@ -133,13 +134,21 @@ func (k *Kernel) read(ctx context.Context, p *pending) error {
 		}
 		waited := e.raw.Read(func(fd uintptr) bool {
 			n, _, _, from, err = unix.Recvmsg(int(fd), buf, nil, unix.MSG_DONTWAIT)
-			return !errors.Is(err, unix.EAGAIN)
+			empty := errors.Is(err, unix.EAGAIN)
+			if empty && congested {
+				// Until now the kernel has dropped further events without a word
+				// (netlink_overrun in net/netlink/af_netlink.c).
+				congested = false
+				p.lose()
+			}
+			return !empty
 		})
 		switch {
 		case errors.Is(waited, os.ErrDeadlineExceeded):
 		case waited != nil:
 			return waited
 		case errors.Is(err, unix.ENOBUFS):
+			congested = true
 			p.lose()
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
