@@ -120,7 +120,7 @@ func (r *resolver) unimplemented() {
 			there := f.boot == netcfg.BootNone || f.boot == netcfg.BootStatic || f.field == "boot_protocol" && f.boot == netcfg.BootDHCP || f.boot == netcfg.BootAutoconf
 			if !there {
 				r.refuse(netcfg.Unimplemented, netcfg.NicPath(n.Name, f.field), "not-implemented", string(f.boot),
-					"this version of the agent has no client for %s yet: it keeps the wish but cannot apply it; use static or none", f.boot)
+					"this version of the agent has no client for %s yet: it keeps the wish but cannot apply it; use autoconf, static or none", f.boot)
 			}
 		}
 	}
