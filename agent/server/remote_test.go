@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -295,9 +296,12 @@ func TestRemoteCaller(t *testing.T) {
 	f.stage("host_nics: [{name: eth0, mtu: 1400}]")
 	calls := func(c pki.Issued, anew bool) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
+		conn := f.far(c)
+		if _, err := getStatus(ctx, conn); err != nil { // it is there before anything is applied
+			t.Fatal(err)
+		}
 		var done sync.WaitGroup
 		done.Go(func() {
-			conn := f.far(c)
 			for ctx.Err() == nil {
 				if _, err := getStatus(ctx, conn); err != nil && ctx.Err() == nil {
 					t.Error(err)
@@ -318,7 +322,7 @@ func TestRemoteCaller(t *testing.T) {
 	}
 	same := calls(f.ca.Client(theOperator), true)
 	op, _, err = f.apply(&hostnicv1.ApplyOptions{Probes: []string{"caller"}})
-	if err != nil || op.GetState() != "done" || !strings.Contains(op.GetProbes()[0].GetDetail(), "called by "+theOperator+" (127.0.0.1:") {
+	if err != nil || op.GetState() != "done" || !strings.Contains(fmt.Sprint(op.GetProbes()), "called by "+theOperator+" (127.0.0.1:") {
 		t.Errorf("%v, %v", op, err)
 	}
 	session()
