@@ -28,7 +28,8 @@ endif
 # boot of 2 s, so the others are left out. The longest begin first: one of them takes
 # 5 minutes on a machine that is otherwise idle, and more on one that is not.
 LONGEST := ./test/crash ./test/e2e ./test/scenario
-# So many kernels at a time: tests wait for a good part of theirs.
+# So many kernels at a time: tests wait for a good part of theirs. No result is taken
+# from the cache: what is tested is another program, of which go test does not know.
 KERNELS ?= $(shell expr $$(nproc) + 1)
 KERNEL_PKGS ?= $(LONGEST) $(filter-out $(LONGEST),$(shell grep -rlE --include='*_test.go' '^//go:build .*\bkernel\b' . | xargs -r -n 1 dirname | sort -u))
 
@@ -67,7 +68,7 @@ test-random: ## random changes of configuration on the fake kernel; TRANSITIONS=
 test-kernel: setup-tests build bin/hostnicd-crash ## tests in a kernel with bonds; KERNEL_PKGS=./test/bed FLAGS='-v -run LACP' for some
 	@test/run-in-kernel-check
 	HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNICD_CRASH=$(CURDIR)/bin/hostnicd-crash HOSTNIC_NEED=$${HOSTNIC_NEED-all} \
-		RUN_IN_KERNEL_TIMEOUT=$${RUN_IN_KERNEL_TIMEOUT-1800} go test -p $(KERNELS) -timeout 30m -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
+		RUN_IN_KERNEL_TIMEOUT=$${RUN_IN_KERNEL_TIMEOUT-1800} go test -count=1 -p $(KERNELS) -timeout 30m -tags kernel -exec '$(CURDIR)/test/run-in-kernel' $(KERNEL_PKGS) $(FLAGS)
 
 # A package of the same, with a higher version.
 .PHONY: test-guest
