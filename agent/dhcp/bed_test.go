@@ -3,23 +3,20 @@
 package dhcp
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
+	"github.com/hostnic/hostnic/test/peer"
 )
 
 // bed is a manager on the real kernel, with a consumer that puts addresses on NICs as
@@ -226,101 +223,14 @@ func (b *bed) history(nic string) string {
 	return strings.Join(out, " ")
 }
 
-// process is a server in the far namespace.
-type process struct {
-	cmd  *exec.Cmd
-	log  lockedBuffer
-	done chan struct{}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// run starts a server and waits until it says that it serves.
-func (b *bed) run(serves string, cmd *exec.Cmd) *process {
+// dnsmasq starts a server on a NIC of the far end, see peer.Dnsmasq.
+func (b *bed) dnsmasq(nic, address, addresses string, more ...string) *peer.Server {
 	b.Helper()
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &p.log, &p.log
-	b.far.Do(func() {
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
-	})
-	go func() {
-		_ = cmd.Wait()
-		close(p.done)
-	}()
-	b.Cleanup(func() {
-		p.stop()
-		if b.Failed() {
-			b.Logf("%s:\n%s", cmd, p.log.String())
-		}
-	})
-	b.eventually("the server serves", func() bool {
-		select {
-		case <-p.done:
-			b.Fatal("the server has ended")
-		default:
-		}
-		return strings.Contains(p.log.String(), serves)
-	})
-	return p
-}
-
-func (p *process) stop() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
-}
-
-func (p *process) pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
-func (p *process) resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
-
-// count is how often the server has logged it: for dnsmasq "DHCPACK(".
-func (p *process) count(text string) int { return strings.Count(p.log.String(), text) }
-
-// dnsmasq starts a server on a NIC of the far end, which gets the address. The range is
-// FIRST,LAST; leases are two minutes, the shortest that there are.
-func (b *bed) dnsmasq(nic, address, addresses string, more ...string) *process {
-	b.Helper()
-	need.Kernel(b, need.Dnsmasq)
-	b.far.IP(b, "addr", "replace", address, "dev", nic)
-	dir := b.TempDir()
-	return b.run("sockets bound exclusively to interface", exec.Command(need.DnsmasqPath(), append([]string{
-		"--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=" + nic, "--except-interface=lo",
-		"--bind-interfaces", "--no-ping", "--user=root", "--pid-file=" + filepath.Join(dir, "pid"),
-		"--dhcp-leasefile=" + filepath.Join(dir, "leases"), "--log-facility=-", "--dhcp-authoritative",
-		"--dhcp-range=" + addresses + ",2m",
-	}, more...)...))
+	return peer.Dnsmasq(b, b.far, nic, address, addresses, more...)
 }
 
 // kea starts a server whose leases are 40 s.
-func (b *bed) kea(nic, address, subnet, first, last string) *process {
+func (b *bed) kea(nic, address, subnet, first, last string) *peer.Server {
 	b.Helper()
-	need.Kernel(b, need.Kea)
-	b.far.IP(b, "addr", "replace", address, "dev", nic)
-	dir := b.TempDir()
-	config := filepath.Join(dir, "kea.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, `{"Dhcp4": {"interfaces-config": {"interfaces": [%q]}, "authoritative": true,
-		"lease-database": {"type": "memfile", "persist": false}, "valid-lifetime": 40, "renew-timer": 10, "rebind-timer": 30,
-		"loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}],
-		"subnet4": [{"interface": %q, "subnet": %q, "pools": [{"pool": "%s - %s"}]}]}}`, nic, nic, subnet, first, last), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(need.KeaPath(), "-c", config)
-	cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
-	return b.run("DHCP4_STARTED", cmd)
+	return peer.Kea(b, b.far, nic, address, peer.Pool{Subnet: subnet, First: first, Last: last, Valid: 40, Renew: 10, Rebind: 30})
 }

@@ -50,18 +50,18 @@ func TestScenario_D02(t *testing.T) {
 	b.begin("bond0", nil)
 	b.bound("bond0.100", "192.0.2.1")
 	b.bound("bond0", "198.51.100.1")
-	same(t, "both were asked", parent.count("DHCPACK(") > 0 && vlan.count("DHCPACK(") > 0, true)
+	same(t, "both were asked", parent.Count("DHCPACK(") > 0 && vlan.Count("DHCPACK(") > 0, true)
 }
 
 // The active slave fails in the middle of an exchange, and later with a lease in use.
 func TestFault_E25_Real(t *testing.T) {
 	b := bonded(t)
 	d := b.dnsmasq("br0.100", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
-	d.pause()
+	d.Pause()
 	b.begin("bond0.100", nil)
 	b.until("bond0.100", Selecting)
 	b.failOver()
-	d.resume()
+	d.Resume()
 	lease := b.bound("bond0.100", "192.0.2.1")
 	b.far.Up(t, "s0")
 	b.eventually("eth0 has a link", func() bool { return b.look("eth0").Ready })

@@ -19,11 +19,11 @@ func TestRealKea(t *testing.T) {
 	b.begin("eth0", nil)
 	lease := b.bound("eth0", "192.0.2.1")
 	same(t, "lifetime", lease.Expires-lease.Obtained, 40*time.Second)
-	discovered := d.count("DHCP4_LEASE_ADVERT")
+	discovered := d.Count("DHCP4_LEASE_ADVERT")
 	for range 2 {
 		lease = b.boundWhen("eth0", lease.Address.String(), func(l *netcfg.Lease) bool { return l.Obtained > lease.Obtained })
 	}
-	same(t, "discovered", d.count("DHCP4_LEASE_ADVERT"), discovered)
+	same(t, "discovered", d.Count("DHCP4_LEASE_ADVERT"), discovered)
 
 	b.off()
 	b.boot, b.seen = "boot 2", nil
@@ -31,15 +31,15 @@ func TestRealKea(t *testing.T) {
 	b.on()
 	b.begin("eth0", nil)
 	b.bound("eth0", lease.Address.String())
-	same(t, "discovered", d.count("DHCP4_LEASE_ADVERT"), discovered)
+	same(t, "discovered", d.Count("DHCP4_LEASE_ADVERT"), discovered)
 
-	d.stop()
+	d.Stop()
 	d = b.kea("s0", "198.51.100.1/24", "198.51.100.0/24", "198.51.100.100", "198.51.100.150")
 	b.bound("eth0", "198.51.100.1")
 	if err := b.Release(t.Context(), "eth0"); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("kea has it back", func() bool { return d.count("DHCP4_RELEASE") > 0 })
+	b.eventually("kea has it back", func() bool { return d.Count("DHCP4_RELEASE") > 0 })
 }
 
 // Kea does not give an address again that was declined.
@@ -54,5 +54,5 @@ func TestFault_E8_Kea(t *testing.T) {
 	other.IP(t, "addr", "add", "192.0.2.100/24", "dev", "o0")
 	b.begin("eth0", func(c *Config) { c.NoConflictDetection = false })
 	b.bound("eth0", "192.0.2.101")
-	same(t, "declined", d.count("DHCP4_DECLINE_LEASE ") > 0, true)
+	same(t, "declined", d.Count("DHCP4_DECLINE_LEASE ") > 0, true)
 }

@@ -26,19 +26,19 @@ func TestRealAcquireRenewRelease(t *testing.T) {
 	same(t, "names", []any{lease.Domain, lease.Search}, "[example.org [eng.example.org example.org]]")
 	same(t, "MTU", lease.MTU, 1400)
 	same(t, "lifetime", lease.Expires-lease.Obtained, 2*time.Minute)
-	discovered := d.count("DHCPDISCOVER(")
+	discovered := d.Count("DHCPDISCOVER(")
 
 	if err := b.Renew(t.Context(), "eth0"); err != nil {
 		t.Fatal(err)
 	}
 	renewed := b.boundWhen("eth0", lease.Address.String(), func(l *netcfg.Lease) bool { return l.Obtained > lease.Obtained })
 	same(t, "same facts", renewed.SameFacts(lease), true)
-	same(t, "discovered", d.count("DHCPDISCOVER("), discovered)
+	same(t, "discovered", d.Count("DHCPDISCOVER("), discovered)
 
 	if err := b.Release(t.Context(), "eth0"); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("dnsmasq has it back", func() bool { return d.count("DHCPRELEASE(") == 1 })
+	b.eventually("dnsmasq has it back", func() bool { return d.Count("DHCPRELEASE(") == 1 })
 	b.eventually("the address is gone", func() bool { return b.addresses("eth0") == "" })
 	same(t, "history", b.history("eth0"), "- "+lease.Address.String()+" -")
 	b.Stop("eth0")
@@ -56,21 +56,21 @@ func TestRealRenewRebindExpireReturn(t *testing.T) {
 	first := b.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	b.begin("eth0", nil)
 	lease := b.bound("eth0", "192.0.2.1")
-	discovered, acks := first.count("DHCPDISCOVER("), first.count("DHCPACK(")
-	b.eventually("two renewals", func() bool { return first.count("DHCPACK(") >= acks+2 })
-	same(t, "discovered", first.count("DHCPDISCOVER("), discovered)
-	first.stop()
+	discovered, acks := first.Count("DHCPDISCOVER("), first.Count("DHCPACK(")
+	b.eventually("two renewals", func() bool { return first.Count("DHCPACK(") >= acks+2 })
+	same(t, "discovered", first.Count("DHCPDISCOVER("), discovered)
+	first.Stop()
 	b.far.IP(t, "addr", "flush", "dev", "s0")
 	second := b.dnsmasq("s0", "192.0.2.2/24", "192.0.2.100,192.0.2.150")
 	b.boundWhen("eth0", lease.Address.String(), func(l *netcfg.Lease) bool { return l.Server.String() == "192.0.2.2" })
 	same(t, "history", b.history("eth0"), "- "+lease.Address.String())
-	same(t, "discovered at the second", second.count("DHCPDISCOVER("), 0)
+	same(t, "discovered at the second", second.Count("DHCPDISCOVER("), 0)
 
-	second.pause()
+	second.Pause()
 	b.eventually("the lease is gone", func() bool { s, _ := b.Status("eth0"); return s.Lease == nil })
 	b.eventually("and the address", func() bool { return b.addresses("eth0") == "" })
 	b.until("eth0", Selecting)
-	second.resume()
+	second.Resume()
 	b.bound("eth0", lease.Address.String())
 }
 
@@ -81,14 +81,14 @@ func TestRealNAK(t *testing.T) {
 	d := b.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	b.begin("eth0", nil)
 	lease := b.bound("eth0", "192.0.2.1")
-	d.stop()
+	d.Stop()
 	// The server can still be reached by its old address, and calls itself by the new.
 	d = b.dnsmasq("s0", "198.51.100.1/24", "198.51.100.100,198.51.100.150")
 	if err := b.Renew(t.Context(), "eth0"); err != nil {
 		t.Fatal(err)
 	}
 	got := b.bound("eth0", "198.51.100.1")
-	same(t, "refused", d.count("DHCPNAK(") > 0, true)
+	same(t, "refused", d.Count("DHCPNAK(") > 0, true)
 	same(t, "history", b.history("eth0"), "- "+lease.Address.String()+" - "+got.Address.String())
 }
 
@@ -98,7 +98,7 @@ func TestRealRestartAndReboot(t *testing.T) {
 	d := b.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	b.begin("eth0", nil)
 	lease := b.bound("eth0", "192.0.2.1")
-	lines, discovered, requested := d.log.String(), d.count("DHCPDISCOVER("), d.count("DHCPREQUEST(")
+	lines, discovered, requested := d.Log.String(), d.Count("DHCPDISCOVER("), d.Count("DHCPREQUEST(")
 	b.off()
 	if b.addresses("eth0") == "" {
 		t.Error("the address went with the agent")
@@ -106,7 +106,7 @@ func TestRealRestartAndReboot(t *testing.T) {
 	b.on()
 	b.begin("eth0", nil)
 	same(t, "lease", b.bound("eth0", lease.Address.String()).Expires, lease.Expires)
-	same(t, "what the server has heard", d.log.String(), lines)
+	same(t, "what the server has heard", d.Log.String(), lines)
 
 	b.off()
 	b.boot, b.seen = "boot 2", nil
@@ -114,8 +114,8 @@ func TestRealRestartAndReboot(t *testing.T) {
 	b.on()
 	b.begin("eth0", nil)
 	b.bound("eth0", lease.Address.String())
-	same(t, "discovered", d.count("DHCPDISCOVER("), discovered)
-	same(t, "requested", d.count("DHCPREQUEST(") > requested, true)
+	same(t, "discovered", d.Count("DHCPDISCOVER("), discovered)
+	same(t, "requested", d.Count("DHCPREQUEST(") > requested, true)
 }
 
 // Somebody has the address that the server gives: DECLINE, and another one. Later
@@ -131,7 +131,7 @@ func TestFault_E8_Real(t *testing.T) {
 	other.IP(t, "addr", "add", "192.0.2.100/24", "dev", "o0")
 	other.IP(t, "addr", "add", "192.0.2.101/24", "dev", "o0")
 	b.begin("eth0", func(c *Config) { c.NoConflictDetection = false })
-	b.eventually("declined", func() bool { return d.count("DHCPDECLINE(") == 1 })
+	b.eventually("declined", func() bool { return d.Count("DHCPDECLINE(") == 1 })
 	b.until("eth0", Init)
 	same(t, "history", b.history("eth0"), "-")
 	other.IP(t, "addr", "flush", "dev", "o0")
@@ -141,7 +141,7 @@ func TestFault_E8_Real(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		tap.claim(lease.Address.Addr())
 	}
-	b.eventually("given up", func() bool { return d.count("DHCPDECLINE(") == 2 })
+	b.eventually("given up", func() bool { return d.Count("DHCPDECLINE(") == 2 })
 	b.eventually("the address is gone", func() bool { return b.addresses("eth0") == "" })
 }
 
@@ -158,19 +158,19 @@ func TestFault_E12_Real(t *testing.T) {
 		b.eventually("carrier", func() bool { return b.look("eth0").Ready })
 		b.Link("eth0", b.look("eth0"))
 	}
-	d.pause()
+	d.Pause()
 	b.begin("eth0", nil)
 	b.until("eth0", Selecting)
 	flap()
 	b.until("eth0", Selecting)
-	d.resume()
+	d.Resume()
 	lease := b.bound("eth0", "192.0.2.1")
 	for i := range 3 {
 		flap()
 		b.boundWhen("eth0", lease.Address.String(), func(l *netcfg.Lease) bool { return l.Obtained > lease.Obtained })
 		same(t, "history", b.history("eth0"), "- "+lease.Address.String())
 		lease = b.bound("eth0", lease.Address.String())
-		if n := d.count("DHCPREQUEST("); n < i+2 {
+		if n := d.Count("DHCPREQUEST("); n < i+2 {
 			t.Errorf("%d requests after %d flaps", n, i+1)
 		}
 	}
@@ -220,6 +220,6 @@ func TestFault_E24_Real(t *testing.T) {
 		t.Errorf("both have %s", first.Address)
 	}
 	time.Sleep(200 * time.Millisecond) // announcements reach the other one
-	same(t, "declined", d.count("DHCPDECLINE("), 0)
+	same(t, "declined", d.Count("DHCPDECLINE("), 0)
 	b.bound("eth0", first.Address.String())
 }

@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hostnic/hostnic/test/need"
+	"github.com/hostnic/hostnic/test/peer"
 )
 
 // router starts dnsmasq as a router that advertises the prefix on a NIC of the far end.
-func (h *host) router(nic, address, prefix string) *server {
+func (h *host) router(nic, address, prefix string) *peer.Server {
 	h.Helper()
 	h.Far.IP(h, "addr", "add", address, "dev", nic, "nodad")
 	dir := h.TempDir()

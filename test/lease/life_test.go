@@ -61,7 +61,7 @@ func TestFault_E22(t *testing.T) { // and D21
 	h.apply(onDHCP, "--wait", "30s")
 	h.run("commit")
 	have, before := h.addresses("eth0"), h.show("eth0").Lease
-	heard := d.log.String()
+	heard := d.Log.String()
 	for _, by := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		h.stop(by)
 		same(t, "addresses without the agent", h.addresses("eth0"), have)
@@ -73,7 +73,7 @@ func TestFault_E22(t *testing.T) { // and D21
 		}
 		h.settled()
 	}
-	same(t, "what the server has heard", d.log.String(), heard)
+	same(t, "what the server has heard", d.Log.String(), heard)
 	if log := h.log(); strings.Count(log, `"operations":0`) != 3 {
 		t.Errorf("a restart has written to the kernel")
 	}
@@ -88,7 +88,7 @@ func TestScenario_D03(t *testing.T) {
 	h.apply(onDHCP, "--wait", "30s")
 	h.run("commit")
 	have, routes := h.addresses("eth0"), h.routes()
-	heard := d.log.String()
+	heard := d.Log.String()
 
 	h.apply(onStatic)
 	same(t, "addresses", h.addresses("eth0"), "192.0.2.7/24")
@@ -103,7 +103,7 @@ func TestScenario_D03(t *testing.T) {
 	same(t, "routes after the rollback", h.routes(), routes)
 	h.eventually("the lease is back", func() bool { return h.show("eth0").Lease.State == "bound" })
 	h.settled()
-	same(t, "what the server has heard", d.log.String(), heard)
+	same(t, "what the server has heard", d.Log.String(), heard)
 
 	h.apply(`host_nics: [{name: eth0, boot_protocol: none}]`)
 	same(t, "addresses", h.addresses("eth0"), "")
@@ -156,9 +156,9 @@ func TestLeaseInWindow(t *testing.T) {
 	h.settled()
 
 	// Confirmed, it stays, and the agent may die in the meantime.
-	discovered := d.count("DHCPDISCOVER(")
+	discovered := d.Count("DHCPDISCOVER(")
 	h.apply(onDHCP, "--revert-after", "60s", "--wait", "30s")
-	same(t, "discovered", d.count("DHCPDISCOVER("), discovered)
+	same(t, "discovered", d.Count("DHCPDISCOVER("), discovered)
 	have := h.addresses("eth0")
 	h.stop(syscall.SIGKILL)
 	h.Start()
@@ -167,7 +167,7 @@ func TestLeaseInWindow(t *testing.T) {
 	h.settled()
 
 	// With the agent dead, its guard brings the lease back that is on record.
-	heard := d.log.String()
+	heard := d.Log.String()
 	h.apply(onStatic, "--revert-after", "6s", "--probe", "none")
 	h.stop(syscall.SIGKILL)
 	h.eventually("the guard has brought the lease back", func() bool { return h.addresses("eth0") == have })
@@ -176,7 +176,7 @@ func TestLeaseInWindow(t *testing.T) {
 	}
 	h.Start()
 	h.settled()
-	same(t, "what the server has heard", d.log.String(), heard)
+	same(t, "what the server has heard", d.Log.String(), heard)
 }
 
 // Renewed by hand, given back, and asked for again.
@@ -193,10 +193,10 @@ func TestScenario_D10(t *testing.T) {
 		same(t, "addresses", h.addresses("eth0"), have) // at every look
 		return h.ipv4("eth0")[0].Valid > 113
 	})
-	same(t, "discovered", d.count("DHCPDISCOVER("), 1)
+	same(t, "discovered", d.Count("DHCPDISCOVER("), 1)
 	h.run("release", "eth0")
 	h.eventually("the address is gone", func() bool { return h.addresses("eth0") == "" && h.routes() == "" })
-	h.eventually("the server has it back", func() bool { return d.count("DHCPRELEASE(") == 1 })
+	h.eventually("the server has it back", func() bool { return d.Count("DHCPRELEASE(") == 1 })
 	if out := h.run("status"); !strings.Contains(out, "agentctl renew") {
 		t.Errorf("the status does not say what to do:\n%s", out)
 	}

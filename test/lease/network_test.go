@@ -43,7 +43,7 @@ func TestScenario_D02(t *testing.T) { // and D07, D16, E25
 
 	// The active slave fails, and the bond has another MAC: to the server it is the same
 	// client.
-	discovered := parent.count("DHCPDISCOVER(") + vlan.count("DHCPDISCOVER(")
+	discovered := parent.Count("DHCPDISCOVER(") + vlan.Count("DHCPDISCOVER(")
 	mac := h.macOf("bond0")
 	h.Far.Down(t, "s0")
 	h.eventually("the other slave is active", func() bool { return h.macOf("bond0") != mac })
@@ -51,7 +51,7 @@ func TestScenario_D02(t *testing.T) { // and D07, D16, E25
 	h.run("renew", "bond0.100")
 	h.eventually("the lease is renewed", func() bool { return h.show("bond0.100").Lease.Obtained.After(before) })
 	same(t, "addresses", h.addresses("bond0")+" "+h.addresses("bond0.100"), bond+" "+tagged)
-	same(t, "discovered", parent.count("DHCPDISCOVER(")+vlan.count("DHCPDISCOVER("), discovered)
+	same(t, "discovered", parent.Count("DHCPDISCOVER(")+vlan.Count("DHCPDISCOVER("), discovered)
 
 	// The bond goes, and everything with it.
 	h.Stage(`removed: [bond0, bond0.100]`)
@@ -75,7 +75,7 @@ func TestLeaseWithoutLACP(t *testing.T) {
 	d := h.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	h.apply(`host_nics: [{name: bond0, bonding: {options: {mode: 802.3ad}, slaves: [eth0]}, boot_protocol: dhcp}]`)
 	h.eventually("the client waits", func() bool { return h.show("bond0").Lease.State == "waiting" })
-	same(t, "discovered", d.count("DHCPDISCOVER("), 0)
+	same(t, "discovered", d.Count("DHCPDISCOVER("), 0)
 	h.leased("bond0", "192.0.2.1")
 }
 
@@ -87,14 +87,14 @@ func TestFault_E11(t *testing.T) {
 	h.NS.Up(t, "eth0") // or the server has nothing to listen to
 	d := h.kea("s0", "192.0.2.1/24", "192.0.2.0/24", "192.0.2.100", "192.0.2.150", 30)
 	h.apply(onDHCP, "--wait", "30s")
-	d.pause()
+	d.Pause()
 	end := h.show("eth0").Lease.Expires
 	h.eventually("the address is gone", func() bool { return h.addresses("eth0") == "" && h.routes() == "" })
 	late := time.Since(end)
 	if h.eventually("the client asks again", func() bool { return h.show("eth0").Lease.State == "selecting" }); late < -time.Second || late > 10*time.Second {
 		t.Errorf("the address went %v after the end of the lease", late)
 	}
-	d.resume()
+	d.Resume()
 	h.leased("eth0", "192.0.2.1")
 	h.settled()
 }
@@ -110,7 +110,7 @@ func TestScenario_D18(t *testing.T) { // and E4, E12
 	h.Far.Down(t, "s0")
 	h.eventually("the carrier is lost", func() bool { return strings.Contains(h.run("nics"), "no carrier") })
 	same(t, "addresses without a carrier", h.addresses("eth0"), have)
-	d.stop()
+	d.Stop()
 	h.Far.IP(t, "addr", "flush", "dev", "s0")
 	h.Far.Up(t, "s0")
 	h.dnsmasq("s0", "198.51.100.1/24", "198.51.100.100,198.51.100.150")
@@ -154,6 +154,6 @@ func TestScenario_D22(t *testing.T) { // and E8, E24
 	if first == second || strings.HasPrefix(first, "192.0.2.100/") || strings.HasPrefix(second, "192.0.2.100/") {
 		t.Errorf("addresses %s and %s", first, second)
 	}
-	same(t, "declined", d.count("DHCP4_DECLINE_LEASE "), 1)
+	same(t, "declined", d.Count("DHCP4_DECLINE_LEASE "), 1)
 	h.settled()
 }
