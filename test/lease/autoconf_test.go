@@ -4,6 +4,7 @@ package lease
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -147,7 +149,11 @@ func (h *host) flood(nic string, count int) {
 			m := []byte{134, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // no router to go by
 			m = append(m, 3, 4, 64, 0xc0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0x20, 1, 0xd, 0xb8)
 			m = binary.BigEndian.AppendUint32(m, rand.Uint32())
-			if err = unix.Sendto(fd, append(m, make([]byte, 8)...), 0, &all); err != nil {
+			m = append(m, make([]byte, 8)...)
+			for err = unix.Sendto(fd, m, 0, &all); errors.Is(err, unix.ENOBUFS); err = unix.Sendto(fd, m, 0, &all) {
+				time.Sleep(time.Millisecond) // the other end is behind
+			}
+			if err != nil {
 				return
 			}
 		}
