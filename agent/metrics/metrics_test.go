@@ -111,24 +111,30 @@ func wantLines(t *testing.T, m *Metrics, want string) {
 	}
 }
 
-// gathered is what a scrape gets, over a connection.
-func gathered(t *testing.T, m *Metrics) string {
+// serving has the metrics served at an address until the test ends.
+func serving(t *testing.T, m *Metrics) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- m.Serve(ctx, l, slog.New(slog.DiscardHandler)) }()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return l.Addr().String()
+}
+
+// gathered is what a scrape gets, over a connection.
+func gathered(t *testing.T, m *Metrics) string {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get("http://" + l.Addr().String() + "/metrics")
+	answer, err := client.Get("http://" + serving(t, m) + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,48 +194,32 @@ func TestNamesAreAsPrometheusWants(t *testing.T) {
 // Connections beyond the limit wait for others to end, and do not keep the agent from
 // ending.
 func TestLimit(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	limit := newLimited(l, 1)
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", l.Addr().String())
+	address := serving(t, metricsOf(nil, nil))
+	idle := make([]net.Conn, mostConnections)
+	for i := range idle {
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c
+		defer c.Close()
+		idle[i] = c
 	}
-	defer dial().Close()
-	defer dial().Close()
-	first, err := limit.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := make(chan error)
-	accept := func() {
-		c, err := limit.Accept()
+	answered := make(chan error)
+	go func() {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		answer, err := client.Get("http://" + address + "/metrics")
 		if err == nil {
-			err = c.Close()
+			err = answer.Body.Close()
 		}
-		second <- err
-	}
-	go accept()
+		answered <- err
+	}()
 	select {
-	case err := <-second:
-		t.Fatalf("a second connection beside the first: %v", err)
+	case err := <-answered:
+		t.Fatalf("one more than %d connections: %v", mostConnections, err)
 	case <-time.After(50 * time.Millisecond):
 	}
-	_ = first.Close()
-	if err := <-second; err != nil {
-		t.Error(err)
-	}
-	limit.room <- struct{}{}
-	go accept()
-	if err := limit.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-second; !errors.Is(err, net.ErrClosed) {
+	_ = idle[0].Close()
+	if err := <-answered; err != nil {
 		t.Error(err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 // The limits of the listener, to which anybody may connect who reaches its address.
@@ -31,7 +31,7 @@ func (m *Metrics) Serve(ctx context.Context, l net.Listener, log *slog.Logger) e
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerPatience, ReadTimeout: headerPatience, WriteTimeout: answerPatience,
 		IdleTimeout: answerPatience, MaxHeaderBytes: mostHeaders, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newLimited(l, mostConnections)) }()
+	go func() { served <- server.Serve(netutil.LimitListener(l, mostConnections)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve metrics on %s: %w", l.Addr(), err)
@@ -50,48 +50,3 @@ type complaints struct{ log *slog.Logger }
 
 // Println is for promhttp.
 func (c complaints) Println(v ...any) { c.log.Warn("metrics: " + fmt.Sprint(v...)) }
-
-// limited is a listener with so many connections at once; further ones wait.
-type limited struct {
-	net.Listener
-	room  chan struct{}
-	ended chan struct{}
-	once  sync.Once
-}
-
-func newLimited(l net.Listener, most int) *limited {
-	return &limited{Listener: l, room: make(chan struct{}, most), ended: make(chan struct{})}
-}
-
-// Accept waits for a connection, and for room for it.
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.room <- struct{}{}:
-	case <-l.ended:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.room
-		return nil, err
-	}
-	return &leaving{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
-}
-
-// Close ends Accept, too, where it waits for room.
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.ended) })
-	return l.Listener.Close()
-}
-
-// leaving is a connection that makes room when it is closed.
-type leaving struct {
-	net.Conn
-	leave func()
-}
-
-// Close makes room.
-func (c *leaving) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
-}
