@@ -9,30 +9,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
-	"github.com/hostnic/hostnic/test/hypervisor"
 )
-
-// dial makes a client of the host's daemon, whichever runs: starting agentctl for each
-// question costs more than the question.
-func dial(h *hypervisor.Host) hostnicv1.NetConfigServiceClient {
-	h.T.Helper()
-	conn, err := grpc.NewClient("unix:"+h.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1, MaxDelay: 5 * time.Millisecond}, MinConnectTimeout: time.Second}))
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	h.T.Cleanup(func() { _ = conn.Close() })
-	return hostnicv1.NewNetConfigServiceClient(conn)
-}
 
 // patience is how long any answer may take on a machine that is busy.
 const patience = 2 * time.Minute

@@ -35,7 +35,7 @@ type victim struct {
 func newVictim(t *testing.T) *victim {
 	t.Helper()
 	h := hypervisor.New(t)
-	v := &victim{Host: h, api: dial(h), faults: filepath.Join(h.Dir, "faults")}
+	v := &victim{Host: h, api: hostnicv1.NewNetConfigServiceClient(h.Dial()), faults: filepath.Join(h.Dir, "faults")}
 	h.Env = []string{"HOSTNIC_FAULTS=" + v.faults}
 	v.plug()
 	v.live()

@@ -14,8 +14,6 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -57,7 +55,7 @@ func (h *host) start(settings ...string) {
 	}
 	h.Launch(os.Getenv("HOSTNICD"))
 	h.T.Cleanup(h.stop)
-	h.dial()
+	h.conn = h.Dial()
 	// A staging waits for the daemon to be ready, and an empty one changes nothing.
 	h.eventually("the daemon is ready", func() bool {
 		_, err := h.config().Stage(h.T.Context(), &hostnicv1.StageRequest{ValidateOnly: true})
@@ -91,19 +89,6 @@ func (h *host) pid() int { return os.Getpid() }
 func (h *host) log() string {
 	text, _ := os.ReadFile(h.path("log"))
 	return string(text)
-}
-
-// dial makes a client: starting agentctl for each question costs more than the question.
-func (h *host) dial() {
-	h.T.Helper()
-	again := backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1, MaxDelay: 5 * time.Millisecond}
-	conn, err := grpc.NewClient("unix:"+h.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: time.Second}))
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	h.conn = conn
 }
 
 func (h *host) nics() hostnicv1.HostNicServiceClient {
