@@ -31,8 +31,15 @@ func TestKilledInRecovery(t *testing.T) {
 		v.buried()
 		return before
 	}
+	v.diesOnTheWay("way back", 8, cutOff)
+}
+
+// diesOnTheWay kills a starting daemon at every point of what it does then, at least so
+// many. Its successor has to bring the host to where prepare says.
+func (v *victim) diesOnTheWay(way string, least int, prepare func() standing) {
+	v.T.Helper()
 	for m := 1; ; m++ {
-		before := cutOff()
+		want := prepare()
 		died := v.diesAtStart(m)
 		points := v.reached()
 		if died {
@@ -40,17 +47,17 @@ func TestKilledInRecovery(t *testing.T) {
 		} else {
 			v.plan()
 		}
-		what := fmt.Sprintf("killed at point %d of the way back, %s", m, points[len(points)-1])
-		v.stands(what, before, "")
+		what := fmt.Sprintf("killed at point %d of the %s, %s", m, way, points[len(points)-1])
+		v.stands(what, want, "")
 		v.settled(what)
 		if !died {
-			if m < 8 {
-				t.Errorf("the way back takes but %q", points)
+			if m < least {
+				v.T.Errorf("the %s takes but %q", way, points)
 			}
 			break
 		}
 	}
-	t.Logf("%d kills", v.kills)
+	v.T.Logf("%d kills", v.kills)
 }
 
 // diesAtStart starts a daemon that is to die at that point, and is false when it is
@@ -78,27 +85,11 @@ func TestKilledAtBoot(t *testing.T) {
 	v.reboot()
 	v.live()
 	v.stands("booted", want, "")
-	for m := 1; ; m++ {
+	v.diesOnTheWay("boot", 12, func() standing {
 		v.Kill()
 		v.reboot()
-		died := v.diesAtStart(m)
-		points := v.reached()
-		if died {
-			v.live()
-		} else {
-			v.plan()
-		}
-		what := fmt.Sprintf("killed at point %d of the boot, %s", m, points[len(points)-1])
-		v.stands(what, want, "")
-		v.settled(what)
-		if !died {
-			if m < 12 {
-				t.Errorf("the boot takes but %q", points)
-			}
-			break
-		}
-	}
-	t.Logf("%d kills", v.kills)
+		return want
+	})
 }
 
 // reboot is the host switched off and on again: bare NICs, and another boot id. The
