@@ -127,22 +127,30 @@ func remoteAPI(c Config, log *slog.Logger) (*server.Remote, error) {
 // listenAgain is the pause before an address that could not be had is tried again.
 const listenAgain = 5 * time.Second
 
-// serveRemote serves one address until ctx ends. An address that cannot be had is
-// tried again and again: another program may have it for a while.
-func (a *agent) serveRemote(ctx context.Context, address string) error {
-	for ctx.Err() == nil {
-		err := a.listenRemote(ctx, address)
+// again serves until that comes to an end, or ctx does. What fails is told, and tried
+// again and again: another program may have the address for a while.
+func again(ctx context.Context, serve func() error, failed func(err error, first bool)) {
+	for first := true; ; first = false {
+		err := serve()
 		if err == nil || ctx.Err() != nil {
-			break // the server has ended
+			return
 		}
-		a.server.Remote.Failed(address, err)
-		a.log.Error("the remote API is not there; trying again", "address", address, "error", err)
+		failed(err, first)
 		select {
 		case <-ctx.Done():
+			return
 		case <-time.After(listenAgain):
 		}
 	}
-	return nil //nolint:nilerr // the end is no error
+}
+
+// serveRemote serves one address until ctx ends.
+func (a *agent) serveRemote(ctx context.Context, address string) error {
+	again(ctx, func() error { return a.listenRemote(ctx, address) }, func(err error, _ bool) {
+		a.server.Remote.Failed(address, err)
+		a.log.Error("the remote API is not there; trying again", "address", address, "error", err)
+	})
+	return nil
 }
 
 func (a *agent) listenRemote(ctx context.Context, address string) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
@@ -57,20 +56,12 @@ func (a *agent) tell(ctx context.Context) error {
 	if a.scrapes == "" {
 		return nil
 	}
-	for said := false; ; said = true {
-		err := a.tellOnce(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it is to end
-		}
-		if !said {
+	again(ctx, func() error { return a.tellOnce(ctx) }, func(err error, first bool) {
+		if first {
 			a.log.Error("metrics are not told; trying again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(listenAgain):
-		}
-	}
+	})
+	return nil
 }
 
 func (a *agent) tellOnce(ctx context.Context) error {
