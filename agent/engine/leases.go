@@ -83,7 +83,7 @@ func (l *lending) waits() bool {
 	return false
 }
 
-// copied is a copy to change.
+// copied is a copy that may be changed.
 func (l *lending) copied() *lending {
 	c := &lending{maps.Clone(l.held), maps.Clone(l.clients)}
 	if c.held == nil {
@@ -159,7 +159,7 @@ func sameLease(a, b *netcfg.Lease) bool {
 	return a.SameFacts(b) && (a == nil || a.Expires == b.Expires)
 }
 
-// recall loads the leases on record of NICs on dhcp that have no client.
+// recallLeases loads the leases on record of NICs on dhcp that have no client.
 func (e *Engine) recallLeases(configs ...netcfg.Config) {
 	if e.Leaser == nil {
 		return

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -44,7 +45,7 @@ func (r *resolver) leasing(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]
 	w.DHCP = true
 	l := r.lease(n)
 	if l == nil {
-		r.wait(n.Name, orElse(r.Leases.Why[n.Name], "there is no lease yet"))
+		r.wait(n.Name, cmp.Or(r.Leases.Why[n.Name], "there is no lease yet"))
 		return
 	}
 	if other := r.holder(w, l.Address, holders[l.Address.Addr()]); other != nil {
@@ -63,13 +64,6 @@ func (r *resolver) leasing(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]
 	for _, route := range l.Routes {
 		r.leaseRoute(n, w, l, route)
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 func (r *resolver) wait(nic, reason string) {
