@@ -74,6 +74,10 @@ var table = []rule{
 		theirs: []string{sys, "github.com/insomniacslk/dhcp/..."},
 		why:    "makes leases, never touches links",
 	}, {
+		pkg: "agent/dhcp6", ours: []string{"agent/dhcp/...", "netcfg"},
+		theirs: []string{sys, "github.com/insomniacslk/dhcp/..."},
+		why:    "as agent/dhcp, for IPv6",
+	}, {
 		pkg: "agent/probe",
 		why: "reaches out by sockets, knows nobody",
 	}, {
