@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 )
 
 func TestAcquire(t *testing.T) {
@@ -32,7 +34,7 @@ func TestAcquire(t *testing.T) {
 		same(t, "expiry", lease.Expires-lease.Obtained, time.Hour)
 		same(t, "no ARP", l.arp(), "[]")
 		same(t, "told", l.leases(), "[- 192.0.2.100/24]")
-		same(t, "on record", l.records.by["eth0"].Lease.Address, "192.0.2.100/24")
+		same(t, "on record", l.records.By["eth0"].Lease.Address, "192.0.2.100/24")
 	}, s)
 }
 
@@ -432,7 +434,7 @@ func TestSocketFails(t *testing.T) {
 		l.begin(quick)
 		l.sleep(10 * time.Minute)
 		c := l.cables["eth0"]
-		c.in <- inbound{from: bySocket, err: errors.New("the ceiling fell down")}
+		c.in <- drive.Inbound{Source: bySocket, Err: errors.New("the ceiling fell down")}
 		l.sleep(0)
 		if !strings.Contains(l.status().Trouble, "ceiling") {
 			t.Errorf("trouble %q", l.status().Trouble)

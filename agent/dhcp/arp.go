@@ -2,15 +2,13 @@ package dhcp
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 )
 
 // MAC is an Ethernet address.
-type MAC [6]byte
-
-// String is the usual form, with colons.
-func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
+type MAC = drive.MAC
 
 var broadcastMAC = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 

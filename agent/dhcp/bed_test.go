@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
@@ -88,24 +89,24 @@ func (b *bed) off() {
 	b.consumer.Wait()
 }
 
-// now and timer make the bed the clock of its clients.
-func (b *bed) now() time.Duration { return time.Duration(int64(bootClock{}.now()) * b.hurry) }
+// Now and Timer make the bed the clock of its clients.
+func (b *bed) Now() time.Duration { return time.Duration(int64(drive.BootClock{}.Now()) * b.hurry) }
 
 type hurriedTimer struct {
-	timer
+	drive.Timer
 	hurry int64
 }
 
-func (b *bed) timer() (timer, error) {
-	t, err := bootClock{}.timer()
+func (b *bed) Timer() (drive.Timer, error) {
+	t, err := drive.BootClock{}.Timer()
 	return &hurriedTimer{t, b.hurry}, err
 }
 
-func (t *hurriedTimer) set(at time.Duration) {
+func (t *hurriedTimer) Set(at time.Duration) {
 	if at != never {
 		at = time.Duration(int64(at)/t.hurry) + 1
 	}
-	t.timer.set(at)
+	t.Timer.Set(at)
 }
 
 // take does with a lease what the agent does: the new address first, then the old one
@@ -124,7 +125,7 @@ func (b *bed) take(s Status) {
 		return
 	}
 	if s.Lease != nil {
-		left := fmt.Sprint(s.Lease.Seconds(b.now()))
+		left := fmt.Sprint(s.Lease.Seconds(b.Now()))
 		b.ip("addr", "replace", s.Lease.Address.String(), "dev", s.NIC, "valid_lft", left, "preferred_lft", left)
 	}
 	if before != nil && (s.Lease == nil || s.Lease.Address != before.Address) {

@@ -3,8 +3,8 @@
 //
 // From the ground up:
 //
-//   - packet.go, arp.go, reply.go and names.go read what comes from the network. They
-//     are pure, take any bytes, and give ErrMalformed or something whose form is right.
+//   - packet.go, arp.go and reply.go read what comes from the network. They are pure,
+//     take any bytes, and give ErrMalformed or something whose form is right.
 //   - Machine (machine*.go, judge.go) is the client of RFC 2131 as a value: an event and
 //     the time go in, actions come out, and Wake says when it wants to be asked again.
 //     It judges what servers say and remembers it; it has no socket, clock or file. The
@@ -12,10 +12,9 @@
 //   - wire.go, socket.go and filter.go are the sockets of one NIC. The state says which
 //     it needs, so that a client that is bound has none for DHCP, and wakes for nobody
 //     but who claims its address.
-//   - worker drives a machine over a wire: one goroutine, to which readers of sockets
-//     and a timer on the clock since boot pass what they have.
-//   - Manager has a worker for each NIC, and tells one consumer how each of them is by
-//     now. Who does not ask misses nothing but the steps in between.
+//   - client puts them together, for package drive to run: a goroutine for each NIC, and
+//     one consumer that is told how each of them is by now. Who does not ask misses
+//     nothing but the steps in between.
 //
 // A lease is a fact with an end. A renewal replaces it, and nothing takes an address
 // away but its end, a NAK, somebody else who has it, or an operator.

@@ -16,6 +16,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/sys/unix"
 
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
 )
@@ -100,7 +101,7 @@ func (t *tap) claim(a netip.Addr) {
 func (t *tap) script(s *server, vlan int, change func(packet []byte) []byte) {
 	var done sync.WaitGroup
 	done.Go(func() {
-		buf := make([]byte, largest)
+		buf := make([]byte, drive.Largest)
 		for {
 			var n int
 			var err error
@@ -233,16 +234,16 @@ func fill(p []byte) {
 
 // packets is how many the kernel has put into a socket of a client since it was last
 // asked.
-func (b *bed) packets(nic string, s source) uint32 {
+func (b *bed) packets(nic string, source int) uint32 {
 	b.Helper()
 	b.mu.Lock()
-	sock := b.wires[nic].sockets[s]
+	sock := b.wires[nic].sockets[source]
 	b.mu.Unlock()
 	if sock == nil {
-		b.Fatalf("%s has no %s", nic, s)
+		b.Fatalf("%s has no %s", nic, socketNames[source])
 	}
 	var n uint32
-	if err := sock.control(func(fd int) error {
+	if err := sock.Control(func(fd int) error {
 		stats, err := unix.GetsockoptTpacketStats(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 		if err == nil {
 			n = stats.Packets

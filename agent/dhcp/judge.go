@@ -19,6 +19,10 @@ const (
 	// widest is the shortest prefix of a route that an untrusted server may send: two
 	// halves of the world are as good as a default route.
 	widest = 8
+	// mostRoutes and mostGateways are taken from one message; a server that sends more is
+	// not in its right mind.
+	mostRoutes   = 64
+	mostGateways = 8
 )
 
 // Refusal is the last time that the client would not have what a server sent, or the

@@ -190,7 +190,7 @@ func TestFault_E4(t *testing.T) {
 				if r := l.status().Refusal; r == nil || !strings.Contains(r.Reason, "wrong network") {
 					t.Errorf("refusal %+v", r)
 				}
-				same(t, "on record", len(l.records.by), 0)
+				same(t, "on record", len(l.records.By), 0)
 				all = l.messages()
 				last = all[len(all)-1].DHCPv4
 				same(t, "starts over", last.MessageType(), dhcpv4.MessageTypeDiscover)
@@ -338,7 +338,7 @@ func TestRenewalWithNews(t *testing.T) {
 		same(t, "DNS", renewed.DNS, []netip.Addr{netip.MustParseAddr("192.0.2.53")})
 		same(t, "same facts", renewed.SameFacts(lease), false)
 		same(t, "the old one is as it was", len(lease.DNS), 0)
-		same(t, "on record", l.records.by["eth0"].Lease.DNS, "[192.0.2.53]")
+		same(t, "on record", l.records.By["eth0"].Lease.DNS, "[192.0.2.53]")
 	}, s)
 }
 
@@ -377,7 +377,7 @@ func TestOperator(t *testing.T) {
 		same(t, "of", []any{last.ClientIPAddr, serverOf(last)}, []any{"192.0.2.100", s.id})
 		same(t, "state", l.status().State, Stopped)
 		same(t, "told", l.leases(), "[- 192.0.2.100/24 -]")
-		same(t, "on record", len(l.records.by), 0)
+		same(t, "on record", len(l.records.By), 0)
 		n := len(s.seen)
 		l.begin(quick) // the same wish again is not another wish
 		l.sleep(24 * time.Hour)
@@ -401,7 +401,7 @@ func TestOperator(t *testing.T) {
 // The disk is full: the lease is used all the same, and the trouble is told.
 func TestRecordCannotBeWritten(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
-		l.records.fail = errors.New("no space left on device")
+		l.records.Fail = errors.New("no space left on device")
 		l.begin(quick)
 		l.bound("192.0.2.100/24", time.Second)
 		if s := l.status(); !strings.Contains(s.Trouble, "no space left") {

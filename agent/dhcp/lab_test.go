@@ -3,7 +3,6 @@ package dhcp
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -17,8 +16,15 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"go.uber.org/goleak"
 
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
+	"github.com/hostnic/hostnic/agent/dhcp/drive/drivetest"
 	"github.com/hostnic/hostnic/netcfg"
 )
+
+type records = drivetest.Records[netcfg.Lease]
+
+// same and within are short, since there are many.
+var same, within = drivetest.Same, drivetest.Within
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -27,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type lab struct {
 	*testing.T
 	*Manager
-	start   time.Time
+	clock   drivetest.Clock
 	servers []*server
 	records *records
 	boot    string
@@ -62,7 +68,7 @@ func inLab(t *testing.T, test func(t *testing.T, l *lab), servers ...*server) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := &lab{
-			T: t, start: time.Now(), servers: servers, records: &records{}, boot: "boot 1",
+			T: t, clock: drivetest.Clock{Boot: time.Now()}, servers: servers, records: &records{}, boot: "boot 1",
 			cables: map[string]*cable{}, holders: map[netip.Addr]MAC{},
 		}
 		l.on()
@@ -77,7 +83,7 @@ func (l *lab) on() {
 	l.cancel = cancel
 	l.Manager = New(ctx, Options{
 		Boot: l.boot, Store: l.records, Log: slog.New(slog.NewTextHandler(l.Output(), nil)),
-		clock: l, wires: l.cable,
+		clock: &l.clock, wires: l.cable,
 	})
 	m := l.Manager
 	l.watcher.Go(func() {
@@ -111,11 +117,11 @@ func (l *lab) reboot() {
 	l.Helper()
 	l.off()
 	l.boot += "+"
-	l.start = time.Now()
+	l.clock.Boot = time.Now()
 	l.on()
 }
 
-func (l *lab) now() time.Duration { return time.Since(l.start) }
+func (l *lab) now() time.Duration { return l.clock.Now() }
 
 // sleep lets time go on, and then waits until nothing moves any more without it.
 func (l *lab) sleep(d time.Duration) {
@@ -135,8 +141,8 @@ func (l *lab) rest() {
 func (l *lab) inOrder() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records.mu.Lock()
-	defer l.records.mu.Unlock()
+	l.records.Mu.Lock()
+	defer l.records.Mu.Unlock()
 	l.turns++
 }
 
@@ -241,9 +247,9 @@ func (l *lab) inject(nic string, p *dhcpv4.DHCPv4, from netip.Addr, unicast bool
 	c := l.cables[nic]
 	l.mu.Unlock()
 	if unicast {
-		c.deliver(inbound{from: byUDP, data: p.ToBytes()})
+		c.deliver(drive.Inbound{Source: byUDP, Data: p.ToBytes()})
 	}
-	c.deliver(inbound{from: bySocket, data: frame(p.ToBytes(), from)})
+	c.deliver(drive.Inbound{Source: bySocket, Data: frame(p.ToBytes(), from)})
 }
 
 // say broadcasts an ARP packet on the link.
@@ -256,7 +262,7 @@ func (l *lab) say(a ARP) {
 		b[7] = 2
 	}
 	for _, c := range cables {
-		c.deliver(inbound{from: byARP, data: b})
+		c.deliver(drive.Inbound{Source: byARP, Data: b})
 	}
 	l.rest()
 }
@@ -265,7 +271,7 @@ func (l *lab) say(a ARP) {
 type cable struct {
 	lab *lab
 	nic string
-	in  chan inbound
+	in  chan drive.Inbound
 
 	mu    sync.Mutex
 	needs Needs
@@ -277,16 +283,16 @@ type cable struct {
 func (l *lab) cable(nic string) wire {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &cable{lab: l, nic: nic, in: make(chan inbound, 1000)}
+	c := &cable{lab: l, nic: nic, in: make(chan drive.Inbound, 1000)}
 	l.cables[nic] = c
 	return c
 }
 
-func (c *cable) received() <-chan inbound { return c.in }
-func (c *cable) close()                   { c.trim(Needs{}) }
+func (c *cable) received() <-chan drive.Inbound { return c.in }
+func (c *cable) close()                         { c.trim(Needs{}) }
 
 // drop leaves the client deaf until it opens sockets again.
-func (c *cable) drop(inbound) { c.trim(Needs{}) }
+func (c *cable) drop(drive.Inbound) { c.trim(Needs{}) }
 
 func (c *cable) open(n Needs, l Link) error {
 	c.mu.Lock()
@@ -311,12 +317,12 @@ func (c *cable) trim(n Needs) {
 }
 
 // deliver drops what no socket is open for, and what a filter would not let through.
-func (c *cable) deliver(in inbound) {
+func (c *cable) deliver(in drive.Inbound) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch in.from {
+	switch in.Source {
 	case bySocket:
-		if !c.needs.Packet || len(in.data) > 70 && !bytes.Equal(in.data[56:62], c.link.MAC[:]) {
+		if !c.needs.Packet || len(in.Data) > 70 && !bytes.Equal(in.Data[56:62], c.link.MAC[:]) {
 			return
 		}
 	case byUDP:
@@ -324,7 +330,7 @@ func (c *cable) deliver(in inbound) {
 			return
 		}
 	case byARP:
-		a, err := parseARP(in.data)
+		a, err := parseARP(in.Data)
 		if err != nil || !c.needs.ARP.IsValid() || a.Sender == c.link.MAC ||
 			a.SenderIP != c.needs.ARP && (!c.needs.Probing || !claims(a, c.needs.ARP)) {
 			return
@@ -359,10 +365,10 @@ func (c *cable) send(s Send, l Link) error {
 		}
 		time.AfterFunc(srv.latency, func() {
 			if s.Unicast || !s.From.IsUnspecified() {
-				c.deliver(inbound{from: byUDP, data: reply.ToBytes()})
+				c.deliver(drive.Inbound{Source: byUDP, Data: reply.ToBytes()})
 				return
 			}
-			c.deliver(inbound{from: bySocket, data: frame(reply.ToBytes(), srv.id)})
+			c.deliver(drive.Inbound{Source: bySocket, Data: frame(reply.ToBytes(), srv.id)})
 		})
 	}
 	return nil
@@ -377,94 +383,9 @@ func (c *cable) sendARP(a ARP, _ Link) error {
 		answer := ARP{Sender: mac, SenderIP: a.TargetIP, TargetIP: a.SenderIP}
 		b := answer.build()
 		b[7] = 2
-		time.AfterFunc(time.Millisecond, func() { c.deliver(inbound{from: byARP, data: b}) })
+		time.AfterFunc(time.Millisecond, func() { c.deliver(drive.Inbound{Source: byARP, Data: b}) })
 	}
 	return nil
-}
-
-// timer makes the lab the clock of its clients.
-func (l *lab) timer() (timer, error) { return &labTimer{lab: l, c: make(chan struct{}, 1)}, nil }
-
-type labTimer struct {
-	lab *lab
-	c   chan struct{}
-	t   *time.Timer
-}
-
-func (t *labTimer) C() <-chan struct{} { return t.c }
-
-func (t *labTimer) set(at time.Duration) {
-	t.close()
-	if at == never {
-		return
-	}
-	t.t = time.AfterFunc(max(0, at-t.lab.now()), func() {
-		select {
-		case t.c <- struct{}{}:
-		default:
-		}
-	})
-}
-
-func (t *labTimer) close() {
-	if t.t != nil {
-		t.t.Stop()
-	}
-}
-
-// records is a Store.
-type records struct {
-	mu    sync.Mutex
-	by    map[string]Record
-	saves int
-	fail  error
-}
-
-func (r *records) LoadLease(nic string) (*Record, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if rec, ok := r.by[nic]; ok {
-		return &rec, r.fail
-	}
-	return nil, r.fail
-}
-
-func (r *records) SaveLease(nic string, rec *Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.saves++
-	if r.by == nil {
-		r.by = map[string]Record{}
-	}
-	if rec == nil {
-		delete(r.by, nic)
-	} else if r.fail == nil {
-		b, err := json.Marshal(rec) // as a file has it
-		if err != nil {
-			return err
-		}
-		var read Record
-		if err := json.Unmarshal(b, &read); err != nil {
-			return err
-		}
-		r.by[nic] = read
-	}
-	return r.fail
-}
-
-func same(t *testing.T, what string, got, want any) {
-	t.Helper()
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
-	}
-}
-
-// within says that a time is one that is allowed.
-func within(t *testing.T, what string, got, least, most time.Duration) {
-	t.Helper()
-	if got < least || got > most {
-		t.Errorf("%s: %s, want %s to %s", what, got, least, most)
-	}
 }
 
 var testAddress = netip.MustParseAddr("192.0.2.100")

@@ -234,7 +234,7 @@ func TestFault_E22(t *testing.T) {
 			l.begin(quick)
 			l.bound("192.0.2.100/24", time.Second)
 			l.restart()
-			l.records.fail = fmt.Errorf("damaged")
+			l.records.Fail = fmt.Errorf("damaged")
 			l.begin(quick)
 			l.bound("192.0.2.100/24", time.Second)
 		}, s)

@@ -1,20 +1,6 @@
 package dhcp
 
-import (
-	"net/netip"
-	"time"
-
-	"github.com/hostnic/hostnic/netcfg"
-)
-
-// Record is what is kept of a lease beyond the process.
-type Record struct {
-	Lease netcfg.Lease `json:"lease"`
-	// Boot is the boot whose clock the times of the lease are of; Expires is the same
-	// end by the time of day, zero for a lease without one.
-	Boot    string    `json:"boot"`
-	Expires time.Time `json:"expires,omitzero"`
-}
+import "net/netip"
 
 // start goes on with a lease of this boot as if nothing had been, without a packet.
 // After a reboot nobody knows where the cables go: the address is asked for again

@@ -13,9 +13,6 @@ const (
 	protocolUDP            = 17
 	// fragmented are the bit "more fragments" and the offset.
 	fragmented = 0x3fff
-	// largest is the longest packet that is read; longer ones are dropped. A server
-	// keeps to what option 57 allows it, which is less.
-	largest = 4096
 )
 
 // ErrMalformed is what every packet that is dropped for its form is.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 )
 
 // ack is the payload of a good one, with more options, or others.
@@ -233,7 +235,7 @@ func TestFault_E16(t *testing.T) {
 		"not a name":     {[]byte("\x04a;id\x00\x01b\x00"), "[b]"},
 		"root":           {[]byte{0, 1, 'b', 0}, "[b]"},
 		"too long":       {append(bytes.Repeat([]byte("\x3f"+long), 5), 0), "[]"},
-		"too many":       {many[:240], "[" + strings.TrimSpace(strings.Repeat("a ", mostSearch)) + "]"},
+		"too many":       {many[:240], "[" + strings.TrimSpace(strings.Repeat("a ", drive.MostSearch)) + "]"},
 	}
 	for name, test := range searches {
 		r, err := ParseReply(ack(raw(119, test.in...)))
@@ -272,11 +274,11 @@ func FuzzReply(f *testing.F) {
 		}
 		l := m.lend(r)
 		if !isHost(l.Address.Addr()) || l.Address.Bits() < 8 || l.Expires <= l.Obtained || l.RenewAt > l.RebindAt || l.RebindAt > l.Expires ||
-			len(l.Routes) > mostRoutes || len(l.Search) > mostSearch || l.MTU > upLink.MTU || l.MTU != 0 && l.MTU < 576 {
+			len(l.Routes) > mostRoutes || len(l.Search) > drive.MostSearch || l.MTU > upLink.MTU || l.MTU != 0 && l.MTU < 576 {
 			t.Errorf("a lease that is none: %+v", l)
 		}
 		for _, name := range append(l.Search, l.Domain, l.HostName) {
-			if name != "" && cleanName([]byte(name)) != name {
+			if name != "" && drive.CleanName([]byte(name)) != name {
 				t.Errorf("a name that is none: %q", name)
 			}
 		}

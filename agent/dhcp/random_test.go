@@ -10,6 +10,8 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"pgregory.net/rapid"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 )
 
 // world is a machine among servers that do as they like. What they say goes through
@@ -154,7 +156,7 @@ func (w *world) run(d time.Duration) {
 			if !w.link.Ready {
 				continue
 			}
-			if e, err := parse(inbound{from: bySocket, data: b}); err == nil {
+			if e, err := parse(drive.Inbound{Source: bySocket, Data: b}); err == nil {
 				w.step(e)
 			}
 		case wake <= w.now:

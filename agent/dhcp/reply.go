@@ -11,6 +11,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
 
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
@@ -102,7 +103,7 @@ func ParseReply(b []byte) (r Reply, err error) {
 	case !isHost(r.Server):
 		return r, malformed("no server identifier that can be a server's")
 	case r.Kind == dhcpv4.MessageTypeNak:
-		r.Text = cleanText(o.Get(dhcpv4.OptionMessage))
+		r.Text = drive.CleanText(o.Get(dhcpv4.OptionMessage))
 		return r, nil
 	}
 	r.Rapid = o.Has(dhcpv4.OptionRapidCommit)
@@ -204,7 +205,7 @@ func (o *options) name(t *terms, code dhcpv4.OptionCode) string {
 	if !o.Has(code) {
 		return ""
 	}
-	s := cleanName(o.Get(code))
+	s := drive.CleanName(o.Get(code))
 	if s == "" {
 		t.ignore("the text of option %d, which is no name", code.Code())
 	}
@@ -217,8 +218,8 @@ func (o *options) terms(p *dhcpv4.DHCPv4) terms {
 	t.bits = o.mask(t.address)
 	t.broadcast = o.address(dhcpv4.OptionBroadcastAddress)
 	t.gateways = o.hosts(&t, dhcpv4.OptionRouter, mostGateways)
-	t.dns = o.hosts(&t, dhcpv4.OptionDomainNameServer, mostServers)
-	t.ntp = o.hosts(&t, dhcpv4.OptionNTPServers, mostServers)
+	t.dns = o.hosts(&t, dhcpv4.OptionDomainNameServer, drive.MostServers)
+	t.ntp = o.hosts(&t, dhcpv4.OptionNTPServers, drive.MostServers)
 	t.domain = o.name(&t, dhcpv4.OptionDomainName)
 	if t.hostName = o.name(&t, dhcpv4.OptionHostName); t.hostName == "localhost" {
 		t.hostName = ""
@@ -244,7 +245,7 @@ func (o *options) terms(p *dhcpv4.DHCPv4) terms {
 // without, as RFC 3442 has it; it says nothing about the lease.
 func (o *options) lists(t *terms) {
 	if o.Has(dhcpv4.OptionDNSDomainSearchList) {
-		names, dropped, ok := parseSearch(o.Get(dhcpv4.OptionDNSDomainSearchList))
+		names, dropped, ok := drive.ParseSearch(o.Get(dhcpv4.OptionDNSDomainSearchList))
 		if !ok {
 			t.ignore("the search list (option 119), which is malformed")
 		} else if dropped > 0 {

@@ -213,7 +213,7 @@ func TestFault_E24_Real(t *testing.T) {
 	b.begin("eth0", careful)
 	first := b.bound("eth0", "192.0.2.1")
 	// eth1 asks for the address of eth0, and is answered by it.
-	b.records.by["eth1"] = Record{Lease: netcfg.Lease{Address: first.Address, Server: first.Server}, Boot: "another"}
+	b.records.By["eth1"] = Record{Lease: netcfg.Lease{Address: first.Address, Server: first.Server}, Boot: "another"}
 	b.begin("eth1", careful)
 	second := b.bound("eth1", "192.0.2.1")
 	if first.Address == second.Address {

@@ -5,49 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 )
 
-// inbound is what has come in by one of the sockets, or the end of that socket.
-type inbound struct {
-	from source
-	// data is an IP packet, the payload of a UDP packet, or an ARP packet.
-	data []byte
-	// partial says that the UDP checksum has not been filled in, see parseUDP.
-	partial bool
-	err     error
-	// by is the socket, for who has to know whether it is still that one.
-	by *socket
-}
-
-type source int
-
+// The sockets of a client: the packet socket for DHCP, the normal one, and the packet
+// socket for ARP.
 const (
-	bySocket source = iota // the packet socket for DHCP
+	bySocket = iota
 	byUDP
 	byARP
 	sources
 )
 
-// String is for messages.
-func (s source) String() string { return [...]string{"packet socket", "UDP socket", "ARP socket"}[s] }
+var socketNames = [sources]string{"packet socket", "UDP socket", "ARP socket"}
 
-// socket is one that is open.
-type socket struct {
-	source source
-	file   *os.File
-	raw    syscall.RawConn
-	closed chan struct{}
+func newSocket(source int) *drive.Socket {
+	s := &drive.Socket{Source: source, Name: socketNames[source], Size: drive.Largest}
+	if source == byARP { // every client with a lease has one
+		s.Size = largestARP
+	}
+	return s
 }
 
 // openPacket opens a packet socket for one protocol on one link. It is bound when the
 // filter is there and not before, so nothing else ever gets in.
-func openPacket(s source, protocol, index int, filter []unix.SockFilter) (*socket, error) {
-	return open(s, unix.AF_PACKET, 0, func(fd int) error {
+func openPacket(source, protocol, index int, filter []unix.SockFilter) (*drive.Socket, error) {
+	return newSocket(source).Open(unix.AF_PACKET, 0, func(fd int) error {
 		if err := attach(fd, filter); err != nil {
 			return err
 		}
@@ -60,8 +47,8 @@ func openPacket(s source, protocol, index int, filter []unix.SockFilter) (*socke
 
 // openUDP opens a normal socket on the client's port, of one NIC. Other clients may
 // be on other NICs of the host.
-func openUDP(nic string) (*socket, error) {
-	return open(byUDP, unix.AF_INET, unix.IPPROTO_UDP, func(fd int) error {
+func openUDP(nic string) (*drive.Socket, error) {
+	return newSocket(byUDP).Open(unix.AF_INET, unix.IPPROTO_UDP, func(fd int) error {
 		for _, option := range []int{unix.SO_REUSEADDR, unix.SO_BROADCAST} {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
 				return err
@@ -74,36 +61,6 @@ func openUDP(nic string) (*socket, error) {
 	})
 }
 
-func open(s source, family, protocol int, prepare func(fd int) error) (*socket, error) {
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s, err)
-	}
-	if err := prepare(fd); err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("%s: %w", s, err)
-	}
-	sock := &socket{source: s, file: os.NewFile(uintptr(fd), s.String()), closed: make(chan struct{})}
-	if sock.raw, err = sock.file.SyscallConn(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", s, err), sock.file.Close())
-	}
-	return sock, nil
-}
-
-func (s *socket) close() {
-	close(s.closed)
-	_ = s.file.Close()
-}
-
-// control does something to the descriptor.
-func (s *socket) control(fn func(fd int) error) error {
-	var err error
-	if cerr := s.raw.Control(func(fd uintptr) { err = fn(int(fd)) }); cerr != nil {
-		return cerr
-	}
-	return err
-}
-
 // attach puts a filter in the place of the one before.
 func attach(fd int, filter []unix.SockFilter) error {
 	p := unix.SockFprog{Len: uint16(len(filter)), Filter: unsafe.SliceData(filter)}
@@ -111,59 +68,6 @@ func attach(fd int, filter []unix.SockFilter) error {
 		return fmt.Errorf("SO_ATTACH_FILTER: %w", err)
 	}
 	return nil
-}
-
-// read passes on what comes until the socket is closed or broken.
-func (s *socket) read(in chan<- inbound) {
-	size := largest
-	if s.source == byARP { // every client with a lease has one
-		size = largestARP
-	}
-	buf, control := make([]byte, size), make([]byte, 128)
-	for {
-		packet, err := s.receive(buf, control)
-		switch {
-		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.EINTR):
-			continue // the link went down; when it comes back, so do packets
-		case err != nil:
-			packet = inbound{err: fmt.Errorf("%s: %w", s.source, err)}
-		}
-		packet.from, packet.by = s.source, s
-		select {
-		case <-s.closed: // which may be what the error is
-			return
-		default:
-		}
-		select {
-		case in <- packet:
-		case <-s.closed:
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// receive waits for a packet. One that is longer than the buffer comes without data.
-func (s *socket) receive(buf, control []byte) (inbound, error) {
-	var n, cn, flags int
-	var err error
-	waited := s.raw.Read(func(fd uintptr) bool {
-		n, cn, flags, _, err = unix.Recvmsg(int(fd), buf, control, unix.MSG_DONTWAIT)
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	if err := errors.Join(waited, err); err != nil {
-		return inbound{}, err
-	}
-	if flags&unix.MSG_TRUNC != 0 {
-		n = 0
-	}
-	partial, vlan := auxiliary(control[:cn])
-	if vlan {
-		n = 0
-	}
-	return inbound{data: append([]byte(nil), buf[:n]...), partial: partial}, nil
 }
 
 // auxiliary is what the kernel knows of a packet beside its bytes (struct
@@ -187,11 +91,11 @@ func auxiliary(control []byte) (partial, vlan bool) {
 
 // sendPacket broadcasts on a link by a packet socket, the one that listens or another
 // one that is only for this.
-func sendPacket(s *socket, protocol, index int, b []byte) error {
+func sendPacket(s *drive.Socket, protocol, index int, b []byte) error {
 	to := &unix.SockaddrLinklayer{Protocol: networkOrder(protocol), Ifindex: index, Halen: 6}
 	copy(to.Addr[:], broadcastMAC[:])
 	if s != nil {
-		return s.control(func(fd int) error { return unix.Sendto(fd, b, 0, to) })
+		return s.Control(func(fd int) error { return unix.Sendto(fd, b, 0, to) })
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -201,9 +105,9 @@ func sendPacket(s *socket, protocol, index int, b []byte) error {
 }
 
 // sendUDP sends to a server by a normal socket, from the address of the lease.
-func sendUDP(s *socket, from, to netip.Addr, payload []byte) error {
+func sendUDP(s *drive.Socket, from, to netip.Addr, payload []byte) error {
 	info := unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: from.As4()})
-	return s.control(func(fd int) error {
+	return s.Control(func(fd int) error {
 		_, err := unix.SendmsgN(fd, payload, info, &unix.SockaddrInet4{Port: serverPort, Addr: to.As4()}, 0)
 		return err
 	})

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 )
 
 // wire is a NIC as a worker uses it. Tests have one that ends in a scripted server.
@@ -20,8 +22,8 @@ type wire interface {
 	sendARP(ARP, Link) error
 	// received is what comes in. With an error the socket has ended: drop it, and open
 	// gives another.
-	received() <-chan inbound
-	drop(inbound)
+	received() <-chan drive.Inbound
+	drop(drive.Inbound)
 	// close closes everything and waits for who reads.
 	close()
 }
@@ -31,8 +33,8 @@ type sockets struct {
 	nic string
 	// inside runs something where the NIC is; tests have many network namespaces.
 	inside  func(func())
-	in      chan inbound
-	sockets [sources]*socket
+	in      chan drive.Inbound
+	sockets [sources]*drive.Socket
 	readers sync.WaitGroup
 	// bound is what the packet sockets are for.
 	index   int
@@ -45,10 +47,10 @@ func newSockets(nic string, inside func(func())) wire {
 	if inside == nil {
 		inside = func(fn func()) { fn() }
 	}
-	return &sockets{nic: nic, inside: inside, in: make(chan inbound)}
+	return &sockets{nic: nic, inside: inside, in: make(chan drive.Inbound)}
 }
 
-func (s *sockets) received() <-chan inbound { return s.in }
+func (s *sockets) received() <-chan drive.Inbound { return s.in }
 
 func (s *sockets) open(n Needs, l Link) error {
 	if l.Index != s.index {
@@ -81,50 +83,50 @@ func (s *sockets) open(n Needs, l Link) error {
 }
 
 // listen opens a packet socket, or gives the one that is open another filter.
-func (s *sockets) listen(source source, protocol int, changed bool, filter func() []unix.SockFilter) error {
+func (s *sockets) listen(source int, protocol int, changed bool, filter func() []unix.SockFilter) error {
 	if sock := s.sockets[source]; sock != nil {
 		if !changed {
 			return nil
 		}
-		return sock.control(func(fd int) error { return attach(fd, filter()) })
+		return sock.Control(func(fd int) error { return attach(fd, filter()) })
 	}
 	sock, err := openPacket(source, protocol, s.index, filter())
 	s.adopt(sock, err)
 	return err
 }
 
-func (s *sockets) adopt(sock *socket, err error) {
+func (s *sockets) adopt(sock *drive.Socket, err error) {
 	if err != nil {
 		return
 	}
-	s.sockets[sock.source] = sock
-	s.readers.Go(func() { sock.read(s.in) })
+	s.sockets[sock.Source] = sock
+	s.readers.Go(func() { sock.Read(s.in) })
 }
 
 func (s *sockets) trim(n Needs) {
 	for i, needed := range [sources]bool{bySocket: n.Packet, byUDP: n.UDP, byARP: n.ARP.IsValid()} {
 		if !needed {
-			s.shut(source(i))
+			s.shut(i)
 		}
 	}
 }
 
-func (s *sockets) drop(in inbound) {
-	if s.sockets[in.from] == in.by { // and not another one by now
-		s.shut(in.from)
+func (s *sockets) drop(in drive.Inbound) {
+	if s.sockets[in.Source] == in.By { // and not another one by now
+		s.shut(in.Source)
 	}
 }
 
-func (s *sockets) shut(source source) {
+func (s *sockets) shut(source int) {
 	if sock := s.sockets[source]; sock != nil {
-		sock.close()
+		sock.Close()
 		s.sockets[source] = nil
 	}
 }
 
 func (s *sockets) closeAll() {
 	for i := range s.sockets {
-		s.shut(source(i))
+		s.shut(i)
 	}
 }
 
@@ -152,13 +154,13 @@ func (s *sockets) sendUDP(m Send) error {
 	if sock := s.sockets[byUDP]; sock != nil {
 		return sendUDP(sock, m.From, m.To, m.Payload)
 	}
-	var sock *socket
+	var sock *drive.Socket
 	var err error
 	s.inside(func() { sock, err = openUDP(s.nic) })
 	if err != nil {
 		return err
 	}
-	defer sock.close()
+	defer sock.Close()
 	return sendUDP(sock, m.From, m.To, m.Payload)
 }
 

@@ -70,11 +70,17 @@ var table = []rule{
 		pkg: "agent/store", ours: []string{"netcfg"}, theirs: []string{sys},
 		why: "the only writer of files",
 	}, {
-		pkg: "agent/dhcp", ours: []string{"netcfg"},
+		pkg: "agent/dhcp/drive", ours: []string{"netcfg"}, theirs: []string{sys},
+		why: "runs machines and carries what they say, understands none of it",
+	}, {
+		pkg: "agent/dhcp/drive/drivetest", ours: []string{"agent/dhcp/drive"},
+		why: "time and records for tests of clients",
+	}, {
+		pkg: "agent/dhcp", ours: []string{"agent/dhcp/drive", "netcfg"},
 		theirs: []string{sys, "github.com/insomniacslk/dhcp/..."},
 		why:    "makes leases, never touches links",
 	}, {
-		pkg: "agent/dhcp6", ours: []string{"agent/dhcp/...", "netcfg"},
+		pkg: "agent/dhcp6", ours: []string{"agent/dhcp/drive", "netcfg"},
 		theirs: []string{sys, "github.com/insomniacslk/dhcp/..."},
 		why:    "as agent/dhcp, for IPv6",
 	}, {

@@ -1,4 +1,4 @@
-package dhcp
+package drive
 
 import (
 	"testing"
@@ -6,34 +6,34 @@ import (
 )
 
 func TestBootTimer(t *testing.T) {
-	c := bootClock{}
-	timer, err := c.timer()
+	c := BootClock{}
+	timer, err := c.Timer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer timer.close()
+	defer timer.Close()
 	rings := func(at time.Duration) {
 		t.Helper()
-		timer.set(at)
+		timer.Set(at)
 		select {
 		case <-timer.C():
-			if now := c.now(); now < at {
+			if now := c.Now(); now < at {
 				t.Errorf("rang at %s, before %s", now, at)
 			}
 		case <-time.After(30 * time.Second):
 			t.Fatal("does not ring")
 		}
 	}
-	rings(c.now() + 30*time.Millisecond)
-	rings(c.now() - time.Second)
+	rings(c.Now() + 30*time.Millisecond)
+	rings(c.Now() - time.Second)
 	rings(0)
-	timer.set(c.now() + 30*time.Millisecond)
-	timer.set(never)
+	timer.Set(c.Now() + 30*time.Millisecond)
+	timer.Set(Never)
 	select {
 	case <-timer.C():
 		t.Error("rings although it has been stopped")
 	case <-time.After(100 * time.Millisecond):
 	}
-	timer.set(c.now() + time.Hour)
-	rings(c.now() + time.Millisecond)
+	timer.Set(c.Now() + time.Hour)
+	rings(c.Now() + time.Millisecond)
 }

@@ -1,4 +1,4 @@
-package dhcp
+package drive
 
 import (
 	"bytes"
@@ -11,19 +11,19 @@ import (
 // before.
 func TestSocketIsClosed(t *testing.T) {
 	for range 100 {
-		s, err := open(byUDP, unix.AF_INET, 0, func(fd int) error {
+		s, err := (&Socket{Source: 3, Name: "UDP socket", Size: Largest}).Open(unix.AF_INET, 0, func(fd int) error {
 			return unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, ended := make(chan inbound, 2), make(chan struct{})
+		in, ended := make(chan Inbound, 2), make(chan struct{})
 		go func() {
-			s.read(in)
+			s.Read(in)
 			close(ended)
 		}()
 		sent := bytes.Repeat([]byte{7}, 300)
-		if err := s.control(func(fd int) error {
+		if err := s.Control(func(fd int) error {
 			to, err := unix.Getsockname(fd)
 			if err != nil {
 				return err
@@ -32,10 +32,10 @@ func TestSocketIsClosed(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if got := <-in; !bytes.Equal(got.data, sent) || got.from != byUDP || got.by != s || got.err != nil {
+		if got := <-in; !bytes.Equal(got.Data, sent) || got.Source != 3 || got.By != s || got.Err != nil {
 			t.Fatalf("got %+v", got)
 		}
-		s.close()
+		s.Close()
 		<-ended
 		if len(in) > 0 {
 			t.Fatalf("after it was closed: %+v", <-in)

@@ -1,4 +1,4 @@
-package dhcp
+package drive
 
 import (
 	"errors"
@@ -8,29 +8,35 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/netcfg"
 )
 
-// clock is the clock since boot, which goes on while the machine sleeps: a lease does
+// Never is a time that does not come.
+const Never = netcfg.LeaseForever
+
+// Clock is the clock since boot, which goes on while the machine sleeps: a lease does
 // too. Tests have another.
-type clock interface {
-	now() time.Duration
-	timer() (timer, error)
+type Clock interface {
+	Now() time.Duration
+	Timer() (Timer, error)
 }
 
-// timer says once that its time has come. One that is set again may say so once too
+// Timer says once that its time has come. One that is set again may say so once too
 // often.
-type timer interface {
+type Timer interface {
 	// C has a token when the time has come.
 	C() <-chan struct{}
-	// set moves it to a reading of the clock, or to never. The past is now.
-	set(at time.Duration)
-	close()
+	// Set moves it to a reading of the clock, or to Never. The past is now.
+	Set(at time.Duration)
+	Close()
 }
 
-// bootClock is CLOCK_BOOTTIME. Go's own timers stand still in suspend.
-type bootClock struct{}
+// BootClock is CLOCK_BOOTTIME. Go's own timers stand still in suspend.
+type BootClock struct{}
 
-func (bootClock) now() time.Duration {
+// Now is what it reads.
+func (BootClock) Now() time.Duration {
 	var ts unix.Timespec
 	// It fails for clocks that the kernel does not have, and has had this one since 2.6.39.
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
@@ -46,12 +52,13 @@ type bootTimer struct {
 	ended chan struct{}
 }
 
-func (bootClock) timer() (timer, error) {
+// Timer is one that is not set.
+func (BootClock) Timer() (Timer, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("timer: %w", err)
 	}
-	t := &bootTimer{file: os.NewFile(uintptr(fd), "timer"), at: never, c: make(chan struct{}, 1), ended: make(chan struct{})}
+	t := &bootTimer{file: os.NewFile(uintptr(fd), "timer"), at: Never, c: make(chan struct{}, 1), ended: make(chan struct{})}
 	if t.raw, err = t.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("timer: %w", err), t.file.Close())
 	}
@@ -75,13 +82,13 @@ func (t *bootTimer) wait() {
 
 func (t *bootTimer) C() <-chan struct{} { return t.c }
 
-func (t *bootTimer) set(at time.Duration) {
+func (t *bootTimer) Set(at time.Duration) {
 	if at == t.at {
 		return
 	}
 	t.at = at
 	var spec unix.ItimerSpec // zero disarms
-	if at != never {
+	if at != Never {
 		spec.Value = unix.NsecToTimespec(int64(max(at, 1)))
 	}
 	_ = t.raw.Control(func(fd uintptr) {
@@ -90,7 +97,7 @@ func (t *bootTimer) set(at time.Duration) {
 	})
 }
 
-func (t *bootTimer) close() {
+func (t *bootTimer) Close() {
 	_ = t.file.Close()
 	<-t.ended
 }

@@ -1,4 +1,4 @@
-package dhcp
+package drive
 
 import (
 	"bytes"
@@ -8,18 +8,18 @@ import (
 // Bounds of what is taken from one message; a server that sends more is not in its
 // right mind.
 const (
-	mostRoutes   = 64
-	mostGateways = 8
-	mostServers  = 8
-	mostSearch   = 32
-	longestName  = 253
-	longestText  = 128
+	// MostServers are of one kind, such as DNS.
+	MostServers = 8
+	// MostSearch are the domains to look in.
+	MostSearch  = 32
+	longestName = 253
+	longestText = 128
 )
 
-// cleanName is the name if it is one (RFC 1123 §2.1), and "" otherwise. Some servers
+// CleanName is the name if it is one (RFC 1123 §2.1), and "" otherwise. Some servers
 // send a NUL or a dot behind it. A name goes into files and to programs that other
 // people wrote, so there is no such thing as repairing one.
-func cleanName(b []byte) string {
+func CleanName(b []byte) string {
 	s := strings.TrimSuffix(string(bytes.TrimRight(b, "\x00")), ".")
 	if len(s) == 0 || len(s) > longestName {
 		return ""
@@ -42,8 +42,8 @@ func isLabel(s string) bool {
 	})
 }
 
-// cleanText makes text of a server printable, for people to read.
-func cleanText(b []byte) string {
+// CleanText makes text of a server printable, for people to read.
+func CleanText(b []byte) string {
 	b = bytes.TrimRight(b, "\x00")
 	if len(b) > longestText {
 		b = b[:longestText]
@@ -56,18 +56,18 @@ func cleanText(b []byte) string {
 	}, string(b))
 }
 
-// parseSearch reads option 119 (RFC 3397): names in the wire format of RFC 1035 §4.1.4,
-// compressed within the option. A pointer must point backwards, and what it leads to
+// ParseSearch reads a search list (RFC 3397, RFC 3646 §4): names in the wire format of
+// RFC 1035 §4.1.4, compressed within the option. A pointer must point backwards, and what it leads to
 // makes the name longer, so no loop is longer than a name may be. Names that are none
 // are left out and counted; ok is false where the form is broken.
-func parseSearch(b []byte) (names []string, dropped int, ok bool) {
+func ParseSearch(b []byte) (names []string, dropped int, ok bool) {
 	for at := 0; at < len(b); {
 		name, next := readName(b, at)
 		if next < 0 {
 			return nil, 0, false
 		}
 		at = next
-		if clean := cleanName(name); clean != "" && len(names) < mostSearch {
+		if clean := CleanName(name); clean != "" && len(names) < MostSearch {
 			names = append(names, clean)
 		} else {
 			dropped++
