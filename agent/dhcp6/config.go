@@ -3,7 +3,7 @@ package dhcp6
 import (
 	"net/netip"
 
-	"github.com/hostnic/hostnic/agent/dhcp"
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
@@ -44,7 +44,7 @@ const (
 const never = netcfg.LeaseForever
 
 // MAC is an Ethernet address.
-type MAC = dhcp.MAC
+type MAC = drive.MAC
 
 // Config is what a client is to do.
 type Config struct {
@@ -76,3 +76,6 @@ type Link struct {
 	// without one the link is not ready.
 	Local netip.Addr
 }
+
+// ready does not believe that a link is ready that has nothing to send from.
+func (l Link) ready() bool { return l.Ready && l.Local.IsLinkLocalUnicast() }

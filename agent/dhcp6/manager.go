@@ -2,31 +2,20 @@ package dhcp6
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
-	"time"
+	"slices"
 
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
 // Record is what is kept of a lease beyond the process.
-type Record struct {
-	Lease netcfg.Lease6 `json:"lease"`
-	// Boot is the boot whose clock the times of the lease are of; Expires is the same
-	// end by the time of day, zero for a lease without one.
-	Boot    string    `json:"boot"`
-	Expires time.Time `json:"expires,omitzero"`
-}
+type Record = drive.Record[netcfg.Lease6]
 
 // Store keeps one record for each NIC, across restarts and reboots.
-type Store interface {
-	// LoadLease returns nil where there is none.
-	LoadLease(nic string) (*Record, error)
-	// SaveLease replaces the record; nil removes it.
-	SaveLease(nic string, r *Record) error
-}
+type Store = drive.Store[netcfg.Lease6]
 
 // Options are what a manager needs of the agent.
 type Options struct {
@@ -34,6 +23,10 @@ type Options struct {
 	Boot  string
 	Store Store
 	Log   *slog.Logger
+
+	// Tests have another clock, and wires that end elsewhere.
+	clock drive.Clock
+	wires func(nic string) wire
 }
 
 // Host is what clients have to know of the host.
@@ -44,71 +37,86 @@ type Host struct {
 	ControlPlane []netip.Addr
 }
 
+func (h Host) around(nic string) Around {
+	a := Around{ControlPlane: h.ControlPlane}
+	for _, other := range slices.Sorted(maps.Keys(h.Addresses)) {
+		if other != nic {
+			a.Addresses = append(a.Addresses, h.Addresses[other]...)
+		}
+	}
+	return a
+}
+
 // ErrNoClient says that no client runs on the NIC.
-var ErrNoClient = errors.New("no DHCPv6 client runs on the NIC")
+var ErrNoClient = drive.ErrNoClient
 
 // NotReadyError says that the link cannot carry packets, so there is nothing to do yet.
-type NotReadyError struct{ NIC string }
-
-// Error says what happens next.
-func (e *NotReadyError) Error() string {
-	return fmt.Sprintf("the link of %s is not ready; the client starts by itself when it is", e.NIC)
-}
+type NotReadyError = drive.NotReadyError
 
 // Manager runs the clients of a host, one for each NIC. Its methods may be called by
 // anybody at any time.
-type Manager struct{ ready chan struct{} }
+type Manager struct {
+	*drive.Manager[Event, Action, Status]
+	options Options
+}
 
 // New is a manager without clients. They end with ctx, or with Close, which has to be
 // called in any case.
-func New(_ context.Context, _ Options) *Manager { return &Manager{make(chan struct{}, 1)} }
-
-// Close ends all clients and waits for them. Leases stay on record, and addresses
-// where they are.
-func (m *Manager) Close() {}
+func New(ctx context.Context, o Options) *Manager {
+	if o.wires == nil {
+		o.wires = func(nic string) wire { return newSockets(nic, nil) }
+	}
+	p := drive.Protocol[Event, Status]{
+		Name: "DHCPv6", Tick: Tick{}, NIC: func(s Status) string { return s.NIC }, SameNews: Status.sameNews,
+	}
+	return &Manager{drive.New[Event, Action](ctx, p, o.clock, o.Log), o}
+}
 
 // Start runs a client on a NIC. One that runs already with the same configuration goes
 // on, and only hears of the link; with another configuration it begins again from the
 // record, which costs no packet while the lease is valid.
-func (m *Manager) Start(_ Config, _ Link) error { return nil }
-
-// Stop ends the client of a NIC and forgets its status. The lease stays on record, so
-// that a later Start has it back if it is still valid by then; to give it back to the
-// server, Release first. No client is no error.
-func (m *Manager) Stop(_ string) {}
+func (m *Manager) Start(c Config, l Link) error {
+	return m.Manager.Start(drive.Spec[Event, Action, Status]{
+		NIC: c.NIC, Config: c, Link: l, Ready: l.ready(),
+		Make: func(log *slog.Logger) drive.Client[Event, Action, Status] {
+			return &client{
+				Machine: NewMachine(c, drive.Unforeseeable()), wire: m.options.wires(c.NIC), link: l, log: log,
+				shelf: drive.Shelf[netcfg.Lease6]{NIC: c.NIC, Boot: m.options.Boot, Store: m.options.Store, Log: log},
+			}
+		},
+	})
+}
 
 // Link tells the client of a NIC what has become of its link. It does not wait.
-func (m *Manager) Link(_ string, _ Link) {}
+func (m *Manager) Link(nic string, l Link) { m.Manager.Link(nic, l, l.ready()) }
 
 // Host tells all clients what has become of the host. It does not wait.
-func (m *Manager) Host(_ Host) {}
+func (m *Manager) Host(h Host) {
+	m.Manager.Host(func(nic string) Event { return h.around(nic) })
+}
 
 // Renew has a lease renewed now, or the search for one begun again, also after a
 // Release. It returns when that is under way. ErrNoClient; NotReadyError.
-func (m *Manager) Renew(_ context.Context, nic string) error {
-	return fmt.Errorf("%s: %w", nic, ErrNoClient)
+func (m *Manager) Renew(ctx context.Context, nic string) error {
+	if err := m.Command(ctx, nic, Renew{}); err != nil {
+		return err
+	}
+	if s, ok := m.Status(nic); ok && !s.Ready {
+		return &NotReadyError{NIC: nic}
+	}
+	return nil
 }
 
 // Release gives the lease of a NIC back to its server. It returns when that is under
 // way, and the lease not in use any more; the client then rests until Renew or another
 // Start. ErrNoClient.
-func (m *Manager) Release(_ context.Context, nic string) error {
-	return fmt.Errorf("%s: %w", nic, ErrNoClient)
+func (m *Manager) Release(ctx context.Context, nic string) error {
+	return m.Command(ctx, nic, Release{})
 }
 
 // Decline says that somebody else has an address of the lease: the kernel's duplicate
 // address detection has failed. The server is told, and another is asked for, after a
 // pause. An address that is not of the lease is no error. ErrNoClient.
-func (m *Manager) Decline(_ context.Context, nic string, _ netip.Addr) error {
-	return fmt.Errorf("%s: %w", nic, ErrNoClient)
+func (m *Manager) Decline(ctx context.Context, nic string, a netip.Addr) error {
+	return m.Command(ctx, nic, Decline{a})
 }
-
-// Changed has a token when Take has something to give.
-func (m *Manager) Changed() <-chan struct{} { return m.ready }
-
-// Take returns the status of every client that has news since the last Take, in the
-// order of names: how it is now, not how it got there. It is for one consumer.
-func (m *Manager) Take() []Status { return nil }
-
-// Status of the client of a NIC; ok is false where none runs.
-func (m *Manager) Status(_ string) (s Status, ok bool) { return s, ok }

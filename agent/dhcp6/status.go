@@ -42,3 +42,33 @@ type Refusal struct {
 	Server netip.Addr
 	Reason string
 }
+
+// Status is what there is to see.
+func (m *Machine) Status() Status {
+	s := Status{
+		NIC: m.config.NIC, State: m.state, Lease: m.lease, NextTry: min(m.next, m.doubtAt),
+		Refusal: m.refusal, Ignored: m.ignored,
+	}
+	if m.state.exchanging() {
+		s.Tries = m.tries
+	}
+	switch {
+	case m.state == Requesting:
+		s.Server = m.selected.From
+	case m.state == Declining || m.state == Releasing:
+		s.Server = m.given.server
+	case m.lease != nil:
+		s.Server = m.lease.Server
+	}
+	return s
+}
+
+// sameNews is true of statuses that nobody need be woken for.
+func (s Status) sameNews(o Status) bool {
+	s.Ignored, s.Malformed, o.Ignored, o.Malformed = 0, 0, 0, 0
+	return s == o
+}
+
+// Listens is true while an answer is awaited. At any other time nothing that comes by the
+// NIC wakes anybody.
+func (m *Machine) Listens() bool { return m.state.exchanging() && m.link.ready() }
