@@ -3,24 +3,28 @@ package agent
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hostnic/hostnic/agent/dhcp"
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
+	"github.com/hostnic/hostnic/agent/dhcp6"
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
-// leases are the engine's Leaser: a DHCP client for each NIC that it follows. Clients
-// go by the kernel's names of links, the engine and the records by those of the
-// configuration.
+// leases are the engine's Leaser: a DHCP client for each NIC that it follows, and one of
+// DHCPv6. Clients go by the kernel's names of links, the engine and the records by those
+// of the configuration.
 type leases struct {
-	*dhcp.Manager
+	v4 *dhcp.Manager
+	v6 *dhcp6.Manager
+
 	settings     DHCP
 	allowOverlap bool
 	controlPlane []netip.Addr
@@ -28,63 +32,106 @@ type leases struct {
 	store        *store.Store
 	log          *slog.Logger
 
+	// changed has a token when either has news; gathering ends with closing.
+	changed   chan struct{}
+	closing   chan struct{}
+	gathering sync.WaitGroup
+
 	mu      sync.Mutex
-	clients map[string]engine.Client // by the name in the configuration
-	nics    map[string]string        // that name, by the kernel's
-	around  dhcp.Host
+	clients map[leaseKey]engine.Client
+	nics    map[string]string // the name in the configuration, by the kernel's
+	around  engine.Around
+}
+
+// leaseKey is the name of a NIC in the configuration, with the protocol.
+type leaseKey struct {
+	nic string
+	v6  bool
 }
 
 // newLeases begins without clients. Close ends them and waits.
 func newLeases(ctx context.Context, c Config, st *store.Store, host, boot string, log *slog.Logger) *leases {
 	l := &leases{settings: c.DHCP, allowOverlap: c.AllowOverlap, controlPlane: c.ControlPlane, host: host, boot: boot, store: st, log: log,
-		clients: map[string]engine.Client{}, nics: map[string]string{}}
+		changed: make(chan struct{}, 1), closing: make(chan struct{}), clients: map[leaseKey]engine.Client{}, nics: map[string]string{}}
 	// Clients end with Close, when nobody needs them any more, and not before.
-	l.Manager = dhcp.New(context.WithoutCancel(ctx), dhcp.Options{Boot: boot, Store: l, Log: log})
+	ctx = context.WithoutCancel(ctx)
+	l.v4 = dhcp.New(ctx, dhcp.Options{Boot: boot, Store: l.records(), Log: log})
+	l.v6 = dhcp6.New(ctx, dhcp6.Options{Boot: boot, Store: l.records6(), Log: log})
+	l.gathering.Go(l.gather)
 	return l
 }
+
+// Close ends all clients and waits for them.
+func (l *leases) Close() {
+	close(l.closing)
+	l.gathering.Wait()
+	l.v4.Close()
+	l.v6.Close()
+}
+
+// gather makes one channel of two.
+func (l *leases) gather() {
+	for {
+		select {
+		case <-l.closing:
+			return
+		case <-l.v4.Changed():
+		case <-l.v6.Changed():
+		}
+		select {
+		case l.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Changed is that of engine.Leaser.
+func (l *leases) Changed() <-chan struct{} { return l.changed }
 
 // Follow is that of engine.Leaser.
 func (l *leases) Follow(clients []engine.Client, around engine.Around) {
 	l.tell(around)
-	wanted := make(map[string]string, len(clients)) // the kernel's name, by that of the configuration
+	wanted := make(map[leaseKey]string, len(clients)) // the kernel's name
 	for _, c := range clients {
-		wanted[c.NIC] = c.Link
+		wanted[leaseKey{c.NIC, c.V6}] = c.Link
 	}
-	for nic, link := range l.links() {
-		if wanted[nic] != link {
-			l.Stop(link)
-			l.forget(nic, link)
+	for key, link := range l.links() {
+		if wanted[key] != link {
+			l.stop(key, link)
 		}
 	}
 	for _, c := range clients {
 		if !l.news(c) {
 			continue
 		}
-		if err := l.Start(l.config(c), link(c)); err != nil {
+		if err := l.start(c); err != nil {
 			l.log.Error("no lease can be asked for", "nic", c.NIC, "error", err)
-			l.forget(c.NIC, c.Link)
+			l.forget(leaseKey{c.NIC, c.V6}, c.Link)
 		}
 	}
 }
 
 // tell has all clients know what has changed around them.
 func (l *leases) tell(around engine.Around) {
-	h := dhcp.Host{Subnets: around.Subnets, ControlPlane: l.controlPlane}
-	for _, text := range around.MACs {
-		if mac, err := net.ParseMAC(text); err == nil && len(mac) == len(dhcp.MAC{}) {
-			h.MACs = append(h.MACs, dhcp.MAC(mac))
-		}
-	}
 	l.mu.Lock()
-	same := slices.Equal(h.MACs, l.around.MACs) && sameSubnets(h.Subnets, l.around.Subnets)
-	l.around = h
+	before := l.around
+	l.around = around
 	l.mu.Unlock()
-	if !same {
-		l.Host(h)
+	if !slices.Equal(around.MACs, before.MACs) || !sameLists(around.Subnets, before.Subnets) {
+		h := dhcp.Host{Subnets: around.Subnets, ControlPlane: l.controlPlane}
+		for _, text := range around.MACs {
+			if mac, ok := macOf(text); ok {
+				h.MACs = append(h.MACs, mac)
+			}
+		}
+		l.v4.Host(h)
+	}
+	if !sameLists(around.Addresses, before.Addresses) || before.Addresses == nil {
+		l.v6.Host(dhcp6.Host{Addresses: around.Addresses, ControlPlane: l.controlPlane})
 	}
 }
 
-func sameSubnets(a, b map[string][]netip.Prefix) bool {
+func sameLists[V comparable](a, b map[string][]V) bool {
 	for nic, list := range a {
 		if !slices.Equal(list, b[nic]) {
 			return false
@@ -93,22 +140,30 @@ func sameSubnets(a, b map[string][]netip.Prefix) bool {
 	return len(a) == len(b)
 }
 
+func macOf(text string) (out drive.MAC, ok bool) {
+	mac, err := net.ParseMAC(text)
+	if err != nil || len(mac) != len(out) {
+		return out, false
+	}
+	return drive.MAC(mac), true
+}
+
 // links are the kernel's names of the NICs that have a client.
-func (l *leases) links() map[string]string {
+func (l *leases) links() map[leaseKey]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make(map[string]string, len(l.clients))
-	for nic, c := range l.clients {
-		out[nic] = c.Link
+	out := make(map[leaseKey]string, len(l.clients))
+	for key, c := range l.clients {
+		out[key] = c.Link
 	}
 	return out
 }
 
-func (l *leases) forget(nic, link string) {
+func (l *leases) forget(key leaseKey, link string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.clients, nic)
-	if l.nics[link] == nic {
+	delete(l.clients, key)
+	if _, other := l.clients[leaseKey{key.nic, !key.v6}]; !other && l.nics[link] == key.nic {
 		delete(l.nics, link)
 	}
 }
@@ -117,66 +172,111 @@ func (l *leases) forget(nic, link string) {
 func (l *leases) news(c engine.Client) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before, runs := l.clients[c.NIC]
-	l.clients[c.NIC], l.nics[c.Link] = c, c.NIC
+	key := leaseKey{c.NIC, c.V6}
+	before, runs := l.clients[key]
+	l.clients[key], l.nics[c.Link] = c, c.NIC
 	return !runs || before != c
 }
 
-func (l *leases) config(c engine.Client) dhcp.Config {
-	return dhcp.Config{
+func (l *leases) start(c engine.Client) error {
+	mac, _ := macOf(c.MAC)
+	if c.V6 {
+		return l.v6.Start(dhcp6.Config{NIC: c.Link, DUID: dhcp.DUID(l.host), IAID: dhcp.IAID(c.Base, c.VLAN), Stateless: c.Stateless},
+			dhcp6.Link{Index: c.Index, Ready: c.Ready, Ups: c.Ups, MAC: mac, Local: c.Local})
+	}
+	return l.v4.Start(dhcp.Config{
 		NIC: c.Link, ClientID: dhcp.ClientID(l.host, c.Base, c.VLAN), Servers: l.settings.Servers, Trusted: l.settings.Trusted,
 		AllowOverlap: l.allowOverlap, NoConflictDetection: !l.settings.ConflictDetection,
-	}
+	}, dhcp.Link{Index: c.Index, Ready: c.Ready, Ups: c.Ups, MAC: mac, MTU: c.MTU})
 }
 
-func link(c engine.Client) dhcp.Link {
-	out := dhcp.Link{Index: c.Index, Ready: c.Ready, Ups: c.Ups, MTU: c.MTU}
-	if mac, err := net.ParseMAC(c.MAC); err == nil && len(mac) == len(out.MAC) {
-		out.MAC = dhcp.MAC(mac)
+func (l *leases) stop(key leaseKey, link string) {
+	if key.v6 {
+		l.v6.Stop(link)
+	} else {
+		l.v4.Stop(link)
 	}
-	return out
+	l.forget(key, link)
 }
 
 // Take is that of engine.Leaser.
 func (l *leases) Take() []netcfg.LeaseStatus {
 	var out []netcfg.LeaseStatus
-	for _, s := range l.Manager.Take() {
+	add := func(link string, s netcfg.LeaseStatus) {
 		l.mu.Lock()
-		nic, known := l.nics[s.NIC]
+		nic, known := l.nics[link]
 		l.mu.Unlock()
 		if known {
-			out = append(out, statusOf(nic, s))
+			s.NIC, s.Link = nic, link
+			out = append(out, s)
 		}
+	}
+	for _, s := range l.v4.Take() {
+		add(s.NIC, statusOf(s))
+	}
+	for _, s := range l.v6.Take() {
+		add(s.NIC, statusOf6(s))
 	}
 	return out
 }
 
-func statusOf(nic string, s dhcp.Status) netcfg.LeaseStatus {
-	out := netcfg.LeaseStatus{NIC: nic, Link: s.NIC, State: string(s.State), Ready: s.Ready, Lease: s.Lease, Server: s.Server,
-		Tries: s.Tries, NextTry: s.NextTry, Trouble: s.Trouble}
+func statusOf(s dhcp.Status) netcfg.LeaseStatus {
+	out := netcfg.LeaseStatus{State: string(s.State), Ready: s.Ready, Lease: s.Lease, Server: s.Server, Tries: s.Tries, NextTry: s.NextTry, Trouble: s.Trouble}
 	if s.Refusal != nil {
-		out.Refusal = s.Refusal.Reason
-		if s.Refusal.Server.IsValid() {
-			out.Refusal = s.Refusal.Server.String() + ": " + out.Refusal
-		}
+		out.Refusal = refusalOf(s.Refusal.Server, s.Refusal.Reason)
 	}
 	return out
+}
+
+func statusOf6(s dhcp6.Status) netcfg.LeaseStatus {
+	out := netcfg.LeaseStatus{V6: true, State: string(s.State), Ready: s.Ready, Lease6: s.Lease, Server: s.Server, Tries: s.Tries, NextTry: s.NextTry, Trouble: s.Trouble}
+	if s.Refusal != nil {
+		out.Refusal = refusalOf(s.Refusal.Server, s.Refusal.Reason)
+	}
+	return out
+}
+
+func refusalOf(server netip.Addr, reason string) string {
+	if server.IsValid() {
+		return server.String() + ": " + reason
+	}
+	return reason
 }
 
 // Renew is that of engine.Leaser.
 func (l *leases) Renew(ctx context.Context, nic string) error {
-	return notNow(l.Manager.Renew(ctx, l.links()[nic]))
+	return l.each(nic, func(link string) error { return l.v4.Renew(ctx, link) }, func(link string) error { return l.v6.Renew(ctx, link) })
 }
 
 // Release is that of engine.Leaser.
 func (l *leases) Release(ctx context.Context, nic string) error {
-	return notNow(l.Manager.Release(ctx, l.links()[nic]))
+	return l.each(nic, func(link string) error { return l.v4.Release(ctx, link) }, func(link string) error { return l.v6.Release(ctx, link) })
+}
+
+// each does something with the clients of a NIC.
+func (l *leases) each(nic string, v4, v6 func(link string) error) error {
+	links := l.links()
+	link, runs := links[leaseKey{nic, false}]
+	link6, runs6 := links[leaseKey{nic, true}]
+	var errs []error
+	if runs || !runs6 {
+		errs = append(errs, notNow(v4(link)))
+	}
+	if runs6 {
+		errs = append(errs, notNow(v6(link6)))
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func notNow(err error) error {
-	var notReady *dhcp.NotReadyError
+	var notReady *drive.NotReadyError
 	switch {
-	case errors.Is(err, dhcp.ErrNoClient):
+	case errors.Is(err, drive.ErrNoClient):
 		return &engine.Error{Kind: engine.Precondition, Rule: "no-dhcp-client", Message: "nothing to be done", Err: err}
 	case errors.As(err, &notReady):
 		return &engine.Error{Kind: engine.Precondition, Rule: "link-not-ready", Message: "nothing can be asked for yet", Err: err}
@@ -184,55 +284,15 @@ func notNow(err error) error {
 	return err
 }
 
-// Recorded is that of engine.Leaser.
-func (l *leases) Recorded(nic string) *netcfg.Lease {
-	r, err := l.load(nic)
-	switch now := sinceBoot(); {
-	case err != nil:
-		l.log.Warn("the lease on record cannot be read; another one is asked for", "nic", nic, "error", err)
-	case r != nil && r.Boot == l.boot && r.Lease.Valid(now) && r.Lease.Obtained <= now:
-		return &r.Lease
+// declineLimit is how long a client may take to hear that an address is somebody else's;
+// it is told again with the next look.
+const declineLimit = time.Second
+
+// Decline is that of engine.Leaser.
+func (l *leases) Decline(nic string, address netip.Addr) {
+	ctx, cancel := context.WithTimeout(context.Background(), declineLimit)
+	defer cancel()
+	if err := l.v6.Decline(ctx, l.links()[leaseKey{nic, true}], address); err != nil {
+		l.log.Warn("the server is not told of an address that somebody else has", "nic", nic, "address", address, "error", err)
 	}
-	return nil
 }
-
-// recordOf is the name of the record of a NIC.
-func recordOf(nic string) string { return "lease-" + nic }
-
-func (l *leases) load(nic string) (*dhcp.Record, error) {
-	var r dhcp.Record
-	err := l.store.Get(recordOf(nic), &r)
-	var damaged *store.DamagedError
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case errors.As(err, &damaged) && damaged.Recovered, err == nil:
-		return &r, nil
-	}
-	return nil, err
-}
-
-// LoadLease is that of dhcp.Store.
-func (l *leases) LoadLease(link string) (*dhcp.Record, error) { return l.load(l.nicOf(link)) }
-
-// SaveLease is that of dhcp.Store.
-func (l *leases) SaveLease(link string, r *dhcp.Record) error {
-	if r == nil {
-		return l.store.Drop(recordOf(l.nicOf(link)))
-	}
-	return l.store.Put(recordOf(l.nicOf(link)), r)
-}
-
-func (l *leases) nicOf(link string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if nic, known := l.nics[link]; known {
-		return nic
-	}
-	return link
-}
-
-// onRecord are the leases for who only recovers: those on record, and no clients.
-type onRecord struct{ *leases }
-
-func (onRecord) Follow([]engine.Client, engine.Around) {}

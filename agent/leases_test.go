@@ -43,7 +43,7 @@ func TestLeasesRecorded(t *testing.T) {
 	} {
 		r := good
 		c.change(&r)
-		if err := l.SaveLease("eth0", &r); err != nil {
+		if err := l.records().SaveLease("eth0", &r); err != nil {
 			t.Fatal(err)
 		}
 		if got := l.Recorded("eth0"); (got != nil) != c.there {
@@ -51,10 +51,10 @@ func TestLeasesRecorded(t *testing.T) {
 		}
 	}
 	l.news(engine.Client{NIC: "eth0", Link: "enp3s0"})
-	if err := l.SaveLease("enp3s0", &good); err != nil || l.Recorded("eth0") == nil {
+	if err := l.records().SaveLease("enp3s0", &good); err != nil || l.Recorded("eth0") == nil {
 		t.Errorf("by the kernel's name: %v, %+v", err, l.Recorded("eth0"))
 	}
-	if err := l.SaveLease("enp3s0", nil); err != nil || l.Recorded("eth0") != nil {
+	if err := l.records().SaveLease("enp3s0", nil); err != nil || l.Recorded("eth0") != nil {
 		t.Errorf("given back: %v, %+v", err, l.Recorded("eth0"))
 	}
 }
@@ -70,10 +70,10 @@ func TestLeasesDamaged(t *testing.T) {
 	if got := l.Recorded("eth0"); got != nil {
 		t.Errorf("read from rubbish: %+v", got)
 	}
-	if r, err := l.LoadLease("eth0"); r != nil || err == nil {
+	if r, err := l.records().LoadLease("eth0"); r != nil || err == nil {
 		t.Errorf("loaded from rubbish: %+v, %v", r, err)
 	}
-	if err := l.SaveLease("eth0", &dhcp.Record{Boot: "this boot"}); err != nil {
+	if err := l.records().SaveLease("eth0", &dhcp.Record{Boot: "this boot"}); err != nil {
 		t.Errorf("saved over it: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -72,6 +73,8 @@ type agent struct {
 	listen []string // addresses of the remote API
 	leases *leases
 	nudges chan struct{}
+	// duplicates are addresses that the kernel has found another host to have.
+	duplicates chan netip.Addr
 	// inventory is the one eye for clients; known has a token when what the engine knows
 	// has changed.
 	inventory *inventory.Inventory
@@ -101,13 +104,13 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan netip.Addr, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
 	a.lldp = lldp.New(log)
 	meter := inventory.NewMeter()
 	a.metrics = a.newMetrics(meter)
 	a.engine = engine.New(engine.Options{
 		Kernel: counted{crashing(k, st), a.metrics}, Witness: a.metrics, Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
-		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Log: log, ControlPlane: c.ControlPlane,
+		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Duplicates: a.duplicates, Log: log, ControlPlane: c.ControlPlane,
 		Leaser: a.leases, Known: func() { token(a.known) },
 		Rehearse: func(ctx context.Context, host state.Snapshot, p plan.Plan, play func(converge.Kernel) error) error {
 			return kernel.Rehearse(ctx, host, p, func(s *kernel.Stage) error { return play(s) })
@@ -173,7 +176,7 @@ func missing(caps kernel.Capabilities) []engine.Missing {
 	if caps.Admin && !caps.VLANs {
 		out = append(out, engine.Missing{Feature: engine.FeatureVLAN, Reason: "load the module 8021q"})
 	}
-	for _, feature := range []string{"dhcpv6", "poly_dhcp_autoconf", "networks", "routes", "dns"} {
+	for _, feature := range []string{"networks", "routes", "dns"} {
 		out = append(out, engine.Missing{Feature: feature, Reason: "this version of the agent keeps it but cannot apply it yet"})
 	}
 	return out
@@ -265,6 +268,22 @@ func (e eye) Link(ctx context.Context, index int) (*state.Link, []state.Address,
 	return e.Kernel.Link(ctx, index, everything)
 }
 
+// mostDuplicates is how many of them wait for the engine. Further ones are forgotten:
+// their addresses are asked for again, and found again.
+const mostDuplicates = 64
+
+func (a *agent) duplicated(nudges []kernel.Nudge) {
+	for _, n := range nudges {
+		if !n.Duplicate.IsValid() {
+			continue
+		}
+		select {
+		case a.duplicates <- n.Duplicate:
+		default:
+		}
+	}
+}
+
 // watchAgain is the pause before watching the kernel is tried again.
 const watchAgain = time.Second
 
@@ -278,6 +297,7 @@ func (a *agent) watch(ctx context.Context) error {
 			}
 			begun = true // with a look at everything
 			token(a.nudges)
+			a.duplicated(nudges)
 			if err := a.inventory.Hear(ctx, newsOf(nudges)); err != nil && ctx.Err() == nil {
 				a.log.Warn("the host cannot be looked at", "error", err)
 			}

@@ -59,11 +59,13 @@ func (l *Lease) Valid(now time.Duration) bool { return l != nil && now < l.Expir
 // Seconds is what is left of the lease in whole seconds, rounded up, so that the
 // kernel does not take the address away before the agent does; 0xffffffff is for
 // ever.
-func (l *Lease) Seconds(now time.Duration) uint32 {
-	if l.Expires == LeaseForever {
+func (l *Lease) Seconds(now time.Duration) uint32 { return secondsTo(l.Expires, now) }
+
+func secondsTo(end, now time.Duration) uint32 {
+	if end == LeaseForever {
 		return math.MaxUint32
 	}
-	left := max(0, l.Expires-now)
+	left := max(0, end-now)
 	return uint32(min((left+time.Second-1)/time.Second, math.MaxUint32-1))
 }
 
@@ -83,14 +85,19 @@ func (l *Lease) SameFacts(o *Lease) bool {
 type LeaseStatus struct {
 	// NIC is its name in the configuration, Link the kernel's.
 	NIC, Link string
+	// V6 is true of a client of DHCPv6.
+	V6 bool
 	// State of the client: stopped (the lease was given back), waiting (for the link),
-	// init, selecting, requesting, init-reboot, rebooting, probing, bound, renewing,
-	// rebinding (RFC 2131 §4.4) or ipv6-only (RFC 8925).
+	// init, bound, renewing, rebinding; of DHCPv4 also selecting, requesting, init-reboot,
+	// rebooting, probing (RFC 2131 §4.4) or ipv6-only (RFC 8925); of DHCPv6 soliciting,
+	// requesting, confirming, releasing, declining, informing or informed (RFC 8415 §18.2).
 	State string
 	// Ready is true while the link carries packets.
 	Ready bool
-	// Lease is in use; nil is none. It is replaced, never changed.
-	Lease *Lease
+	// Lease is in use, or Lease6 of a client of DHCPv6; nil is none. They are replaced,
+	// never changed.
+	Lease  *Lease
+	Lease6 *Lease6
 	// Server is the one that the client deals with; zero while it deals with all.
 	Server netip.Addr
 	// Tries are the messages sent in this state.

@@ -55,6 +55,12 @@ func (l *Lease6) Expires() time.Duration {
 // Valid is true while there is something to be used.
 func (l *Lease6) Valid(now time.Duration) bool { return l != nil && now < l.Expires() }
 
+// Seconds is what is left of the address in whole seconds, rounded up as those of a
+// Lease; 0xffffffff is for ever.
+func (a LeaseAddress) Seconds(now time.Duration) (preferred, valid uint32) {
+	return secondsTo(a.Preferred, now), secondsTo(a.Expires, now)
+}
+
 // SameFacts is true of leases that differ in their times at most: what a renewal
 // without news gives.
 func (l *Lease6) SameFacts(o *Lease6) bool {

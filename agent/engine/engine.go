@@ -73,6 +73,8 @@ type Options struct {
 	Witness Witness
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
+	// Duplicates are addresses that the kernel has found another host to have.
+	Duplicates <-chan netip.Addr
 	// DriftPolicy is what to do about drift; empty is DriftReport.
 	DriftPolicy DriftPolicy
 	Log         *slog.Logger
@@ -147,8 +149,8 @@ type View struct {
 	Degraded []string
 	// ReadOnly says why every change is refused; empty when none is.
 	ReadOnly string
-	// Leases are where the DHCP clients stand, by NIC.
-	Leases map[string]netcfg.LeaseStatus
+	// Leases are where the DHCP clients stand, by NIC, and Leases6 those of DHCPv6.
+	Leases, Leases6 map[string]netcfg.LeaseStatus
 	// Pending is the change that waits to be confirmed; nil when none does.
 	Pending *Pending
 	// Incomplete is the change that could not be taken back yet; nil when there is none.
@@ -222,6 +224,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			if e.heed() {
 				e.observe(ctx)
 			}
+		case d := <-e.Duplicates:
+			e.duplicate(d)
+			continue
 		case <-e.eye.due:
 			e.observe(ctx)
 		case <-pulse.C:
@@ -292,7 +297,7 @@ func (e *Engine) publish() {
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
 		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Pending: e.pending(), Incomplete: e.incomplete(),
-		Drift: e.drift, LeftAlone: e.damping.leftAlone(), Leases: e.lending.clients, lending: e.lending,
+		Drift: e.drift, LeftAlone: e.damping.leftAlone(), Leases: e.lending.clients, Leases6: e.lending.clients6, lending: e.lending,
 	}
 	if i := next.Incomplete; i != nil {
 		next.Degraded = append(next.Degraded, i.Error())

@@ -17,6 +17,8 @@ func (onDisk) Follow([]Client, Around)               {}
 func (onDisk) Changed() <-chan struct{}              { return nil }
 func (onDisk) Take() []netcfg.LeaseStatus            { return nil }
 func (o onDisk) Recorded(nic string) *netcfg.Lease   { return o[nic] }
+func (onDisk) Recorded6(string) *netcfg.Lease6       { return nil }
+func (onDisk) Decline(string, netip.Addr)            {}
 func (onDisk) Renew(context.Context, string) error   { return nil }
 func (onDisk) Release(context.Context, string) error { return nil }
 

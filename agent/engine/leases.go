@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
-	"github.com/hostnic/hostnic/netcfg/state"
 )
 
 // Leaser gets leases from DHCP servers. It owns its clients and all that goes on in
@@ -23,61 +23,55 @@ type Leaser interface {
 	// Take is where those clients stand now that have news.
 	Take() []netcfg.LeaseStatus
 	// Recorded is the lease that a NIC has had before in this boot, as long as it is
-	// valid; nil is none.
+	// valid, and Recorded6 that of DHCPv6; nil is none.
 	Recorded(nic string) *netcfg.Lease
-	// Renew has the client of a NIC ask for its lease again, or for another one, and
-	// Release has it give the lease back. The error is *Error.
+	Recorded6(nic string) *netcfg.Lease6
+	// Renew has the clients of a NIC ask for their leases again, or for others, and
+	// Release has them give the leases back. The error is *Error.
 	Renew(ctx context.Context, nic string) error
 	Release(ctx context.Context, nic string) error
-}
-
-// Client is what a DHCP client has to know of its NIC.
-type Client struct {
-	// NIC is its name in the configuration, Link the kernel's, with that index.
-	NIC, Link string
-	Index     int
-	// Base is the NIC or bond, VLAN the id of the VLAN on it, or 0.
-	Base string
-	VLAN int
-	// Ready is true while the link carries packets; Ups counts how often it came to that.
-	Ready bool
-	Ups   uint32
-	MAC   string
-	// MTU is the largest that a lease may ask for.
-	MTU int
-}
-
-// Around is what DHCP clients have to know of the host.
-type Around struct {
-	// MACs of all its NICs.
-	MACs []string
-	// Subnets by the kernel's names of links.
-	Subnets map[string][]netip.Prefix
+	// Decline says that another host has an address that DHCPv6 has lent to a NIC. It does
+	// not wait.
+	Decline(nic string, address netip.Addr)
 }
 
 // lending is what is known of leases. It is never changed, only replaced.
 type lending struct {
-	// held are valid, or were when they were last heard of: by NIC, also of NICs that are
-	// not on dhcp for the moment, so that a rollback brings them back.
-	held map[string]*netcfg.Lease
-	// clients are those that run.
-	clients map[string]netcfg.LeaseStatus
+	// held and held6 are valid, or were when they were last heard of: by NIC, also of NICs
+	// that are not on dhcp for the moment, so that a rollback brings them back.
+	held  map[string]*netcfg.Lease
+	held6 map[string]*netcfg.Lease6
+	// clients are those that run, and clients6 those of DHCPv6.
+	clients, clients6 map[string]netcfg.LeaseStatus
 }
 
 // at are the leases of a moment.
 func (l *lending) at(now time.Duration) plan.Leases {
-	out := plan.Leases{Now: now, Held: l.held, Why: make(map[string]string, len(l.clients))}
-	for nic, c := range l.clients {
-		out.Why[nic] = whyNone(c)
+	why := func(clients map[string]netcfg.LeaseStatus) map[string]string {
+		out := make(map[string]string, len(clients))
+		for nic, c := range clients {
+			out[nic] = whyNone(c)
+		}
+		return out
 	}
-	return out
+	return plan.Leases{Now: now, Held: l.held, Held6: l.held6, Why: why(l.clients), Why6: why(l.clients6)}
+}
+
+// of are the clients of one of the protocols.
+func (l *lending) of(v6 bool) map[string]netcfg.LeaseStatus {
+	if v6 {
+		return l.clients6
+	}
+	return l.clients
 }
 
 // waits is true while a client waits for its link.
 func (l *lending) waits() bool {
-	for _, c := range l.clients {
-		if !c.Ready {
-			return true
+	for _, clients := range []map[string]netcfg.LeaseStatus{l.clients, l.clients6} {
+		for _, c := range clients {
+			if !c.Ready {
+				return true
+			}
 		}
 	}
 	return false
@@ -85,14 +79,15 @@ func (l *lending) waits() bool {
 
 // copied is a copy that may be changed.
 func (l *lending) copied() *lending {
-	c := &lending{maps.Clone(l.held), maps.Clone(l.clients)}
-	if c.held == nil {
-		c.held = map[string]*netcfg.Lease{}
+	return &lending{cloned(l.held), cloned(l.held6), cloned(l.clients), cloned(l.clients6)}
+}
+
+// cloned is never nil.
+func cloned[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
 	}
-	if c.clients == nil {
-		c.clients = map[string]netcfg.LeaseStatus{}
-	}
-	return c
+	return maps.Clone(m)
 }
 
 // lent are the leases of now, for the loop.
@@ -100,19 +95,30 @@ func (e *Engine) lent() plan.Leases { return e.lending.at(e.Clock()) }
 
 // whyNone says, in a clause, why a client has no lease.
 func whyNone(c netcfg.LeaseStatus) string {
+	protocol := "DHCP"
+	if c.V6 {
+		protocol = "DHCPv6"
+	}
 	why := map[string]string{
 		"stopped":     "its lease was given back: agentctl renew asks for one again",
-		"waiting":     "DHCP waits until its link carries packets",
-		"init-reboot": "DHCP waits until its link carries packets",
-		"init":        "DHCP begins again after a pause",
+		"releasing":   "its lease was given back: agentctl renew asks for one again",
+		"waiting":     protocol + " waits until its link carries packets",
+		"init-reboot": protocol + " waits until its link carries packets",
+		"init":        protocol + " begins again after a pause",
 		"selecting":   "no DHCP server has offered a lease yet",
-		"requesting":  fmt.Sprintf("asking the DHCP server %s for what it has offered", c.Server),
+		"soliciting":  "no DHCPv6 server has offered a lease yet",
+		"requesting":  fmt.Sprintf("asking the %s server %s for what it has offered", protocol, c.Server),
 		"rebooting":   "asking for the lease from before the reboot",
+		"confirming":  "asking for the lease from before the reboot",
 		"probing":     "looking whether somebody else has the address that the DHCP server has given",
+		"declining":   "somebody else has the address that the DHCPv6 server has given",
 		"ipv6-only":   "the network has asked to do without IPv4 (RFC 8925)",
 	}[c.State]
 	if why == "" {
 		why = "there is no lease yet"
+		if c.V6 {
+			why = "there is no lease of DHCPv6 yet"
+		}
 	}
 	if c.Tries > 1 {
 		why += fmt.Sprintf(", asked %d times", c.Tries)
@@ -138,25 +144,43 @@ func (e *Engine) leaseNews() <-chan struct{} {
 func (e *Engine) heed() (changed bool) {
 	next := e.lending.copied()
 	for _, s := range e.Leaser.Take() {
-		if _, follows := next.clients[s.NIC]; !follows {
+		if _, follows := next.of(s.V6)[s.NIC]; !follows {
 			continue // of a client that has ended since
 		}
-		next.clients[s.NIC] = s
-		if sameLease(next.held[s.NIC], s.Lease) {
-			continue
-		}
-		changed = true
-		e.unsettled[s.NIC] = true
-		if next.held[s.NIC] = s.Lease; s.Lease == nil {
-			delete(next.held, s.NIC)
+		next.of(s.V6)[s.NIC] = s
+		if next.take(s) {
+			changed = true
+			e.unsettled[s.NIC] = true
 		}
 	}
 	e.lending = next
 	return changed
 }
 
+// take notes what a client has now, and says whether that is something else.
+func (l *lending) take(s netcfg.LeaseStatus) (changed bool) {
+	if s.V6 {
+		return note(l.held6, s.NIC, s.Lease6, sameLease6)
+	}
+	return note(l.held, s.NIC, s.Lease, sameLease)
+}
+
+func note[L any](held map[string]*L, nic string, lease *L, same func(a, b *L) bool) (changed bool) {
+	if same(held[nic], lease) {
+		return false
+	}
+	if held[nic] = lease; lease == nil {
+		delete(held, nic)
+	}
+	return true
+}
+
 func sameLease(a, b *netcfg.Lease) bool {
 	return a.SameFacts(b) && (a == nil || a.Expires == b.Expires)
+}
+
+func sameLease6(a, b *netcfg.Lease6) bool {
+	return a.SameFacts(b) && (a == nil || slices.Equal(a.Addresses, b.Addresses))
 }
 
 // recallLeases loads the leases on record of NICs on dhcp that have no client.
@@ -167,93 +191,20 @@ func (e *Engine) recallLeases(configs ...netcfg.Config) {
 	next := e.lending.copied()
 	for _, c := range configs {
 		for i := range c.HostNics {
-			nic := c.HostNics[i].Name
-			if _, runs := next.clients[nic]; runs || c.HostNics[i].IPv4Boot() != netcfg.BootDHCP {
-				continue
+			nic := &c.HostNics[i]
+			if _, runs := next.clients[nic.Name]; !runs && nic.IPv4Boot() == netcfg.BootDHCP {
+				if l := e.Leaser.Recorded(nic.Name); l != nil {
+					next.held[nic.Name] = l
+				}
 			}
-			if l := e.Leaser.Recorded(nic); l != nil {
-				next.held[nic] = l
+			if _, runs := next.clients6[nic.Name]; !runs && plan.OnDHCP6(nic) {
+				if l := e.Leaser.Recorded6(nic.Name); l != nil {
+					next.held6[nic.Name] = l
+				}
 			}
 		}
 	}
 	e.lending = next
-}
-
-// follow has a client run on each NIC of an intent that is to have a lease, and tells
-// them how their links are.
-func (e *Engine) follow(intent plan.Intent, s snapshot) {
-	if e.Leaser == nil || e.writable() != nil {
-		return
-	}
-	var clients []Client
-	next := e.lending.copied()
-	wanted := map[string]bool{}
-	for i := range intent.Links {
-		w := &intent.Links[i]
-		l := s.Link(w.Index)
-		if !w.DHCP || l == nil {
-			continue
-		}
-		c := Client{NIC: w.Name, Link: l.Name, Index: l.Index, Base: w.Name, Ready: e.carries(l, &s), Ups: l.CarrierUps, MAC: l.MAC, MTU: w.FullMTU}
-		if w.Kind == netcfg.KindVLAN {
-			c.Base, c.VLAN = s.Name(w.Parent), w.VLANID
-		}
-		clients, wanted[w.Name] = append(clients, c), true
-		if _, runs := next.clients[w.Name]; !runs {
-			next.clients[w.Name] = netcfg.LeaseStatus{NIC: w.Name, Link: l.Name, Lease: next.held[w.Name], NextTry: netcfg.LeaseForever}
-		}
-	}
-	maps.DeleteFunc(next.clients, func(nic string, _ netcfg.LeaseStatus) bool { return !wanted[nic] })
-	if len(clients)+len(e.lending.clients) == 0 {
-		return
-	}
-	e.lending = next
-	e.Leaser.Follow(clients, around(s))
-}
-
-func around(s snapshot) Around {
-	a := Around{Subnets: map[string][]netip.Prefix{}}
-	for i := range s.Links {
-		if mac := s.Links[i].MAC; mac != "" {
-			a.MACs = append(a.MACs, mac)
-		}
-	}
-	for _, address := range s.Addresses {
-		if name := s.Name(address.Link); address.Prefix.Addr().Is4() && !address.Prefix.Addr().IsLoopback() {
-			a.Subnets[name] = append(a.Subnets[name], address.Prefix.Masked())
-		}
-	}
-	return a
-}
-
-// lacpPatience is how long a bond waits for somebody to speak LACP before it is used
-// without: a switch whose end is set up later, or not at all, may still forward.
-const lacpPatience = 10 * time.Second
-
-// carries is true of a link over which packets get through, as far as this host can
-// tell: it has a carrier, and so has what it stands on, and LACP has come to an end.
-func (e *Engine) carries(l *state.Link, s *snapshot) bool {
-	if !l.AdminUp || !l.Carrier {
-		delete(e.carrying, l.Index)
-		return false
-	}
-	if below := s.Link(l.Parent); below != nil && l.Kind == string(netcfg.KindVLAN) && !e.carries(below, s) {
-		return false
-	}
-	if plan.Aggregated(l) {
-		delete(e.carrying, l.Index)
-		return true
-	}
-	since, known := e.carrying[l.Index]
-	if !known {
-		since = e.Clock()
-		e.carrying[l.Index] = since
-	}
-	left := since + lacpPatience - e.Clock()
-	if left > 0 {
-		e.eye.again(left)
-	}
-	return left <= 0
 }
 
 // RenewLease has the lease of a NIC asked for again, or another one where there is
@@ -272,11 +223,13 @@ func (e *Engine) ReleaseLease(ctx context.Context, nic string) error {
 // kernel has it.
 func (e *Engine) ofClient(nic string, do func(nic string) error) error {
 	v := e.View()
-	for name, c := range v.lending.clients {
-		if name == nic || c.Link == nic {
-			return do(name)
+	for _, clients := range []map[string]netcfg.LeaseStatus{v.lending.clients, v.lending.clients6} {
+		for name, c := range clients {
+			if name == nic || c.Link == nic {
+				return do(name)
+			}
 		}
 	}
 	return &Error{Kind: Precondition, Rule: "no-dhcp-client",
-		Message: fmt.Sprintf("%s has no lease to speak of: it is not on dhcp (agentctl set %s boot_protocol=dhcp, then agentctl apply)", nic, nic)}
+		Message: fmt.Sprintf("%s has no lease to speak of: it is not on dhcp (agentctl set %s boot_protocol=dhcp, or ipv6_boot_protocol=dhcp, then agentctl apply)", nic, nic)}
 }

@@ -20,6 +20,8 @@ type lender struct {
 	news     []netcfg.LeaseStatus
 	changed  chan struct{}
 	recorded map[string]*netcfg.Lease
+	// declined are the addresses that clients were told of.
+	declined []string
 }
 
 func newLender() *lender {
@@ -48,6 +50,14 @@ func (l *lender) Recorded(nic string) *netcfg.Lease {
 	return l.recorded[nic]
 }
 
+func (l *lender) Recorded6(string) *netcfg.Lease6 { return nil }
+
+func (l *lender) Decline(nic string, a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.declined = append(l.declined, nic+" "+a.String())
+}
+
 func (l *lender) Renew(context.Context, string) error   { return nil }
 func (l *lender) Release(context.Context, string) error { return nil }
 
@@ -73,6 +83,18 @@ func (l *lender) tell(nic, state string, lease *netcfg.Lease) {
 	} else {
 		l.recorded[nic] = lease
 	}
+	l.signal()
+}
+
+// tell6 is tell for a client of DHCPv6.
+func (l *lender) tell6(nic, state string, lease *netcfg.Lease6) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.news = append(l.news, netcfg.LeaseStatus{NIC: nic, Link: nic, V6: true, State: state, Lease6: lease, Ready: true})
+	l.signal()
+}
+
+func (l *lender) signal() {
 	select {
 	case l.changed <- struct{}{}:
 	default:

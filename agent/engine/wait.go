@@ -65,6 +65,8 @@ func (e *Engine) await(ctx context.Context, t *tracked, target converge.Target, 
 		case <-e.Nudges:
 		case <-e.leaseNews():
 			e.heed()
+		case d := <-e.Duplicates:
+			e.duplicate(d)
 		case <-time.After(waitPace):
 		}
 		target.Memory = rep.Intent.Memory // how links were found, before any of this

@@ -187,6 +187,9 @@ func (b *builder) nic(l *state.Link) Nic {
 	if c, runs := b.Leases[name]; runs && managed {
 		n.Lease = leaseOf(c)
 	}
+	if c, runs := b.Leases6[name]; runs && managed {
+		n.Lease6 = leaseOf(c)
+	}
 	b.link(&n, l)
 	b.addressing(&n, l, name, wish)
 	switch l.Kind {

@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"encoding/hex"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hostnic/hostnic/netcfg"
@@ -20,11 +22,23 @@ type Lease struct {
 	Obtained, RenewAt, RebindAt, Expires, NextTry time.Duration
 	Tries                                         int
 	Refusal, Trouble                              string
+	// Addresses and ServerID are those of a lease of DHCPv6, which has no Address.
+	Addresses []LeaseAddress
+	ServerID  string
+}
+
+// LeaseAddress is an address that DHCPv6 has lent.
+type LeaseAddress struct {
+	Address            string
+	Preferred, Expires time.Duration
 }
 
 // leaseOf describes a client.
 func leaseOf(s netcfg.LeaseStatus) *Lease {
 	l := &Lease{State: s.State, Server: addressText(s.Server), NextTry: end(s.NextTry), Tries: s.Tries, Refusal: s.Refusal, Trouble: s.Trouble}
+	if s.Lease6 != nil {
+		l.lent6(s.Lease6)
+	}
 	from := s.Lease
 	if from == nil {
 		return l
@@ -44,6 +58,15 @@ func leaseOf(s netcfg.LeaseStatus) *Lease {
 	}
 	l.Obtained, l.RenewAt, l.RebindAt, l.Expires = from.Obtained, end(from.RenewAt), end(from.RebindAt), end(from.Expires)
 	return l
+}
+
+func (l *Lease) lent6(from *netcfg.Lease6) {
+	for _, a := range from.Addresses {
+		l.Addresses = append(l.Addresses, LeaseAddress{a.Address.String(), end(a.Preferred), end(a.Expires)})
+	}
+	l.Server, l.ServerID = addressText(from.Server), hex.EncodeToString(from.ServerID)
+	l.DNS, l.NTP, l.Search = texts(from.DNS), texts(from.NTP), from.Search
+	l.Obtained, l.RenewAt, l.RebindAt, l.Expires = from.Obtained, end(from.RenewAt), end(from.RebindAt), end(from.Expires())
 }
 
 // end is 0 for what has none.
@@ -78,9 +101,11 @@ const (
 
 // protocolOf is where an address comes from; empty where that is not known.
 func (b *builder) protocolOf(name string, a state.Address) string {
-	lease := b.Leases[name].Lease
+	lease, lease6 := b.Leases[name].Lease, b.Leases6[name].Lease6
 	switch {
 	case lease != nil && lease.Address == a.Prefix:
+		return protocolDHCP
+	case lease6 != nil && a.Prefix.IsSingleIP() && slices.ContainsFunc(lease6.Addresses, func(l netcfg.LeaseAddress) bool { return l.Address == a.Prefix.Addr() }):
 		return protocolDHCP
 	case b.ownerOf(name, a) == OwnerAgent:
 		return protocolStatic

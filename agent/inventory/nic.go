@@ -28,8 +28,8 @@ type Knowledge struct {
 	Waiting []plan.Waiting
 	// Memory is what the agent has put there.
 	Memory plan.Memory
-	// Leases are where the DHCP clients stand, by NIC.
-	Leases map[string]netcfg.LeaseStatus
+	// Leases are where the DHCP clients stand, by NIC, and Leases6 those of DHCPv6.
+	Leases, Leases6 map[string]netcfg.LeaseStatus
 	// ID gives the stable id of a link.
 	ID func(*state.Link) string
 }
@@ -86,8 +86,9 @@ type Nic struct {
 	// Slave is what the bond above says of the link; nil of what is no slave.
 	Slave     *Slave
 	Addresses []Address
-	// Lease is nil on a NIC without a DHCP client.
-	Lease *Lease
+	// Lease is nil on a NIC without a DHCP client, and Lease6 on one without a client of
+	// DHCPv6.
+	Lease, Lease6 *Lease
 
 	Drift []plan.Drift
 	// Waiting is why the NIC is not yet what it should be.

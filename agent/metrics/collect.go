@@ -41,6 +41,8 @@ var (
 	bondActive      = describe("bond_active_slave", "The slave in use, in modes that have one; always 1.", "nic", "slave")
 	dhcpState       = describe("dhcp_state", "Where the DHCP client of the NIC stands; always 1.", "nic", "state")
 	dhcpExpiry      = describe("dhcp_lease_expiry_seconds", "Time until the lease of the NIC ends; absent where there is none, or it lasts for ever.", "nic")
+	dhcp6State      = describe("dhcpv6_state", "Where the DHCPv6 client of the NIC stands; always 1.", "nic", "state")
+	dhcp6Expiry     = describe("dhcpv6_lease_expiry_seconds", "Time until the last address of the DHCPv6 lease of the NIC ends; absent where there is none, or it lasts for ever.", "nic")
 	lacpConverged   = describe("lacp_converged", "Whether an 802.3ad bond has a partner, and each slave with a link is distributing.", "nic")
 )
 
@@ -134,14 +136,20 @@ func (m *Metrics) nic(s sink, n *inventory.Nic, byName map[string]*inventory.Nic
 	if n.Present {
 		s.counter(carrierLosses, float64(n.CarrierDowns), n.Name)
 	}
-	if l := n.Lease; l != nil {
-		s.gauge(dhcpState, 1, n.Name, l.State)
-		if l.Expires != 0 {
-			s.gauge(dhcpExpiry, max(0, l.Expires-m.Clock()).Seconds(), n.Name)
-		}
-	}
+	m.lease(s, n.Name, n.Lease, dhcpState, dhcpExpiry)
+	m.lease(s, n.Name, n.Lease6, dhcp6State, dhcp6Expiry)
 	if n.Bonding != nil && n.Present {
 		m.bond(s, n, byName)
+	}
+}
+
+func (m *Metrics) lease(s sink, nic string, l *inventory.Lease, state, expiry *prometheus.Desc) {
+	if l == nil {
+		return
+	}
+	s.gauge(state, 1, nic, l.State)
+	if l.Expires != 0 {
+		s.gauge(expiry, max(0, l.Expires-m.Clock()).Seconds(), nic)
 	}
 }
 

@@ -50,7 +50,8 @@ func TestCollect(t *testing.T) {
 		{Name: "eth0", Present: true, Slave: distributing},
 		{Name: "eth1", Present: true, Slave: &inventory.Slave{MIIStatus: "up"}},
 		{Name: "eth2", Present: true, Slave: &inventory.Slave{MIIStatus: "down"}},
-		{Name: "eth8", Present: true, Owner: inventory.OwnerAgent, Lease: &inventory.Lease{State: "rebinding", Expires: 50 * time.Second}},
+		{Name: "eth8", Present: true, Owner: inventory.OwnerAgent, Lease: &inventory.Lease{State: "rebinding", Expires: 50 * time.Second},
+			Lease6: &inventory.Lease{State: "soliciting"}},
 		{Name: "eth9", Owner: inventory.OwnerAgent, Waiting: "the NIC is not on this host"},
 		{Name: "tap0", Present: true, Up: true},
 	}, nil)
@@ -65,6 +66,7 @@ hostnic_confirm_deadline_seconds 15
 hostnic_degraded 1
 hostnic_dhcp_lease_expiry_seconds{nic="eth8"} 5
 hostnic_dhcp_state{nic="eth8",state="rebinding"} 1
+hostnic_dhcpv6_state{nic="eth8",state="soliciting"} 1
 hostnic_drift{nic="bond0"} 1
 hostnic_drift{nic="eth8"} 0
 hostnic_drift{nic="eth9"} 0

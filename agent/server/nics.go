@@ -94,6 +94,6 @@ func (n *nicService) render(nics []inventory.Nic, one *inventory.Nic, f hostnicv
 func Known(e *engine.Engine, s state.Snapshot) inventory.Knowledge {
 	sight := e.Sight(s)
 	return inventory.Knowledge{
-		Config: sight.Running, Links: sight.Links, Drift: sight.Differences(), Waiting: sight.Waiting, Memory: sight.Memory, Leases: sight.Leases, ID: e.NicID,
+		Config: sight.Running, Links: sight.Links, Drift: sight.Differences(), Waiting: sight.Waiting, Memory: sight.Memory, Leases: sight.Leases, Leases6: sight.Leases6, ID: e.NicID,
 	}
 }

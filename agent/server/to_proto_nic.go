@@ -35,7 +35,7 @@ func nicToProto(n *inventory.Nic, booted time.Time) *hostnicv1.HostNic {
 	for _, a := range n.Addresses {
 		out.Addresses = append(out.Addresses, &hostnicv1.Address{Address: a.Prefix, Owner: a.Owner, State: a.State, Protocol: a.Protocol})
 	}
-	out.Lease = leaseToProto(n.Lease, booted)
+	out.Lease, out.Ipv6Lease = leaseToProto(n.Lease, booted), leaseToProto(n.Lease6, booted)
 	out.Drift = driftToProto(n.Drift)
 	out.Waiting, out.Owner = n.Waiting, n.Owner
 	out.BusPath, out.Driver, out.AbsentReasons = n.BusPath, n.Driver, n.Absent

@@ -118,6 +118,9 @@ func rowOf(s screen, n *hostnicv1.HostNic) nicRow {
 	if l := n.GetLease(); l != nil && l.GetAddress() == "" {
 		r.addresses = append(r.addresses, "dhcp: "+leaseWords(l))
 	}
+	if l := n.GetIpv6Lease(); l != nil && len(l.GetAddresses()) == 0 && l.GetState() != "informed" {
+		r.addresses = append(r.addresses, "dhcpv6: "+leaseWords(l))
+	}
 	return r
 }
 

@@ -87,7 +87,8 @@ func printNic(s screen, n *hostnicv1.HostNic) {
 	f.link(n)
 	f.configuration(n)
 	f.bond(n)
-	f.lease(n.GetLease(), time.Now())
+	f.lease("lease", n.GetLease(), time.Now())
+	f.lease("ipv6_lease", n.GetIpv6Lease(), time.Now())
 	f.section("addresses")
 	for _, a := range n.GetAddresses() {
 		address := a.GetAddress()

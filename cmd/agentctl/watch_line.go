@@ -69,6 +69,8 @@ func fieldWords(n *hostnicv1.HostNic, f protoreflect.FieldDescriptor) string {
 		return n.GetMac().GetAddress()
 	case f.Name() == "lease":
 		return leaseWords(n.GetLease())
+	case f.Name() == "ipv6_lease":
+		return leaseWords(n.GetIpv6Lease())
 	case f.Name() == "addresses":
 		var all []string
 		for _, a := range n.GetAddresses() {

@@ -19,6 +19,7 @@ var stacked = map[string]bool{
 const (
 	ethVLAN     = 0x8100 // ETH_P_8021Q
 	genModeNone = 1      // IN6_ADDR_GEN_MODE_NONE, include/uapi/linux/if_link.h
+	raOtherConf = 0x80   // IF_RA_OTHERCONF, include/net/if_inet6.h
 	genModeEUI  = 0      // IN6_ADDR_GEN_MODE_EUI64
 )
 
@@ -97,6 +98,7 @@ func linkAttribute(l *state.Link, t uint16, v []byte) {
 	case unix.IFLA_AF_SPEC:
 		ipv6 := attribute(v, unix.AF_INET6)
 		l.AddrGenModeNone = u8(attribute(ipv6, unix.IFLA_INET6_ADDR_GEN_MODE)) == genModeNone
+		l.RAOther = u32(attribute(ipv6, unix.IFLA_INET6_FLAGS))&raOtherConf != 0
 		l.Discovery = decodeDiscovery(attribute(ipv6, unix.IFLA_INET6_CONF))
 	}
 }

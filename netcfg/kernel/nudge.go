@@ -2,10 +2,13 @@ package kernel
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/netcfg/state"
 )
 
 // decodeEvent reads which link a message is about. It is not ok for what says
@@ -19,7 +22,11 @@ func decodeEvent(m message) (Nudge, bool) {
 		}
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		if len(m.body) >= unix.SizeofIfAddrmsg {
-			return Nudge{Index: int(u32(m.body[4:])), Address: true}, true
+			n := Nudge{Index: int(u32(m.body[4:])), Address: true}
+			if a, ok, err := decodeAddress(m.body); ok && err == nil && a.Flags&state.FlagDADFailed != 0 {
+				n.Duplicate = a.Prefix.Addr()
+			}
+			return n, true
 		}
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		if len(m.body) < unix.SizeofRtMsg {
@@ -44,11 +51,17 @@ type pending struct {
 
 	mu   sync.Mutex
 	lost bool
-	set  map[int]Nudge
+	set  map[pendingKey]Nudge
+}
+
+// pendingKey tells nudges apart that do not become one.
+type pendingKey struct {
+	index     int
+	duplicate netip.Addr
 }
 
 func newPending() *pending {
-	return &pending{ready: make(chan struct{}, 1), set: map[int]Nudge{}}
+	return &pending{ready: make(chan struct{}, 1), set: map[pendingKey]Nudge{}}
 }
 
 func (p *pending) add(n Nudge) {
@@ -57,10 +70,11 @@ func (p *pending) add(n Nudge) {
 	if p.lost {
 		return // looking at everything is in store already
 	}
-	before := p.set[n.Index]
-	p.set[n.Index] = Nudge{
-		Index: n.Index,
-		Link:  before.Link || n.Link, Address: before.Address || n.Address, Route: before.Route || n.Route,
+	key := pendingKey{n.Index, n.Duplicate}
+	before := p.set[key]
+	p.set[key] = Nudge{
+		Index: n.Index, Duplicate: n.Duplicate,
+		Link: before.Link || n.Link, Address: before.Address || n.Address, Route: before.Route || n.Route,
 	}
 	if len(p.set) > mostPending {
 		p.lost = true
@@ -102,6 +116,6 @@ func (p *pending) take() []Nudge {
 		all = append(all, n)
 	}
 	clear(p.set)
-	slices.SortFunc(all, func(a, b Nudge) int { return cmp.Compare(a.Index, b.Index) })
+	slices.SortFunc(all, func(a, b Nudge) int { return cmp.Or(cmp.Compare(a.Index, b.Index), a.Duplicate.Compare(b.Duplicate)) })
 	return all
 }

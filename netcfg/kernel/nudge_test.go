@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -45,6 +46,14 @@ func TestPending(t *testing.T) {
 	if got := p.take(); got != nil {
 		t.Errorf("after it: %+v", got)
 	}
+	twice := []Nudge{{Index: 1, Address: true}, {Index: 1, Address: true, Duplicate: netip.MustParseAddr("2001:db8::1")}}
+	for range 2 {
+		p.add(twice[1])
+		p.add(twice[0])
+	}
+	if got := p.take(); !slices.Equal(got, twice) {
+		t.Errorf("a duplicate: %+v", got)
+	}
 	for i := range mostPending + 10 {
 		p.add(Nudge{Index: i, Link: true})
 	}
@@ -62,6 +71,9 @@ func TestDecodeEvent(t *testing.T) {
 		return appendRoute(nil, r)
 	}
 	cached := appendRtMsg(nil, state.Route{Dst: wantAddress(0, "10.0.0.0/8").Prefix}, unix.RTM_F_CLONED)
+	twice := wantAddress(7, "2001:db8::1/64")
+	failed := appendAddress(nil, 7, twice, true)
+	failed[2] |= state.FlagDADFailed
 	tests := []struct {
 		name string
 		m    message
@@ -72,6 +84,7 @@ func TestDecodeEvent(t *testing.T) {
 		{"short link", message{typ: unix.RTM_NEWLINK, body: link[:15]}, Nudge{}},
 		{"new address", message{typ: unix.RTM_NEWADDR, body: address}, Nudge{Index: 7, Address: true}},
 		{"address gone", message{typ: unix.RTM_DELADDR, body: address}, Nudge{Index: 7, Address: true}},
+		{"a duplicate, gone", message{typ: unix.RTM_DELADDR, body: failed}, Nudge{Index: 7, Address: true, Duplicate: twice.Prefix.Addr()}},
 		{"short address", message{typ: unix.RTM_NEWADDR, body: address[:7]}, Nudge{}},
 		{"new route", message{typ: unix.RTM_NEWROUTE, body: withTable(254)}, Nudge{Index: 7, Route: true}},
 		{"route gone", message{typ: unix.RTM_DELROUTE, body: withTable(1000)}, Nudge{Index: 7, Route: true}},

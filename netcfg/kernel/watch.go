@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -21,6 +22,9 @@ type Nudge struct {
 	Index int
 	// Link, Address and Route are what of it has changed.
 	Link, Address, Route bool
+	// Duplicate is an address of the link that another host has, as the kernel has found
+	// (RFC 4862 §5.4): one that is not for ever it takes off, so that a look does not tell.
+	Duplicate netip.Addr
 }
 
 // watchedGroups are the multicast groups of RTNLGRP_* numbers.

@@ -32,7 +32,7 @@ func (k Known) slave(bond, name string) bool {
 func (k Known) addressed(name string) bool {
 	return k.any(func(c *netcfg.Config) bool {
 		n := c.Nic(name)
-		return n != nil && (len(n.Addresses()) > 0 || leased(n) || autoconfigured(n))
+		return n != nil && (len(n.Addresses()) > 0 || leased(n) || discovers(n))
 	})
 }
 

@@ -82,14 +82,16 @@ type Link struct {
 	// leaves it as it is.
 	NoLinkLocal *bool
 	// DHCP says that the link is to have a lease, and FullMTU what MTU it would have
-	// whatever that says.
-	DHCP    bool
-	FullMTU int
+	// whatever that says. DHCP6 says the same of DHCPv6, and Informed that it is to be
+	// asked for what goes with addresses, but not for any.
+	DHCP            bool
+	FullMTU         int
+	DHCP6, Informed bool
 	// Discovery is what the kernel is to make of router advertisements; nil leaves that as
-	// it is. Autoconf says that it is to make addresses of them, else the agent gives back
-	// what it has found.
+	// it is. Discovers says that it is to look for routers, else the agent gives back what
+	// it has found.
 	Discovery *state.Discovery
-	Autoconf  bool
+	Discovers bool
 	// Restored marks a link that nobody configures any more and that is put back
 	// as it was found.
 	Restored bool

@@ -19,11 +19,13 @@ type tenant struct {
 	*rig
 	now  time.Duration
 	held map[string]*netcfg.Lease
+	// held6 are the leases of DHCPv6.
+	held6 map[string]*netcfg.Lease6
 }
 
 func newTenant(t *testing.T) *tenant {
 	nics := map[string]kerneltest.NIC{"eth0": {}, "eth1": {}}
-	return &tenant{newRig(t, "", nics), time.Hour, map[string]*netcfg.Lease{}}
+	return &tenant{newRig(t, "", nics), time.Hour, map[string]*netcfg.Lease{}, map[string]*netcfg.Lease6{}}
 }
 
 // lend gives a NIC a lease of two minutes.
@@ -45,7 +47,7 @@ func (h *tenant) to(doc string) (ops string, rep converge.Report) {
 	if doc != "" {
 		h.config = config(h.T, h.config, doc)
 	}
-	leases := func() plan.Leases { return plan.Leases{Now: h.now, Held: h.held} }
+	leases := func() plan.Leases { return plan.Leases{Now: h.now, Held: h.held, Held6: h.held6} }
 	before := len(h.Ops())
 	rep, err := converge.Run(h.Context(), h.Fake, converge.Target{Config: h.config, Memory: h.memory, Leases: leases})
 	if err != nil {
@@ -125,7 +127,7 @@ func TestLeaseLifetimeDrift(t *testing.T) {
 	for valid, actual := range map[uint32]string{state.Forever: "for ever", 10: "too short", 1000: "too long", 118: ""} {
 		s, _ := h.Snapshot(t.Context())
 		i := slices.IndexFunc(s.Addresses, func(a state.Address) bool { return a.Prefix.Addr().String() == "192.0.2.100" })
-		s.Addresses[i].Valid = valid
+		s.Addresses[i].Valid, s.Addresses[i].Preferred = valid, valid
 		drift := plan.Check(rep.Intent, s)
 		switch {
 		case actual == "" && len(drift) != 0, actual != "" && len(drift) != 1:

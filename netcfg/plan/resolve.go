@@ -112,18 +112,6 @@ func (r *resolver) warn(path, rule, format string, args ...any) {
 
 // unimplemented refuses what is read and kept but cannot be applied yet.
 func (r *resolver) unimplemented() {
-	for _, n := range r.Config.HostNics {
-		for _, f := range []struct {
-			field string
-			boot  netcfg.BootProtocol
-		}{{"boot_protocol", n.IPv4Boot()}, {"ipv6_boot_protocol", n.IPv6Boot()}} {
-			there := f.boot == netcfg.BootNone || f.boot == netcfg.BootStatic || f.field == "boot_protocol" && f.boot == netcfg.BootDHCP || f.boot == netcfg.BootAutoconf
-			if !there {
-				r.refuse(netcfg.Unimplemented, netcfg.NicPath(n.Name, f.field), "not-implemented", string(f.boot),
-					"this version of the agent has no client for %s yet: it keeps the wish but cannot apply it; use autoconf, static or none", f.boot)
-			}
-		}
-	}
 	whole := []struct {
 		field string
 		there bool

@@ -46,6 +46,7 @@ func (r *resolver) addressing() {
 			r.defaultRoute(n, w, gw)
 		}
 		r.leasing(n, w, holders)
+		r.leasing6(n, w, holders)
 	}
 }
 
@@ -301,7 +302,7 @@ func (r *resolver) goneAddressing() {
 			continue
 		}
 		wanted := contains(w.Addresses, a)
-		if !wanted && !a.LinkLocal() && (w.NoAddresses || r.ownsAddress(w.Name, a) || w.letsGo() && a.Learnt()) {
+		if !wanted && !a.LinkLocal() && (w.NoAddresses || r.ownsAddress(w.Name, a) || w.unlearns() && a.Learnt()) {
 			r.out.GoneAddresses = append(r.out.GoneAddresses, a)
 		}
 	}

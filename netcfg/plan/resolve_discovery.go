@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
@@ -11,10 +13,16 @@ import (
 var discovering = state.Discovery{AcceptRA: 2, AcceptRADefrtr: 1, AcceptRAPinfo: 1, Autoconf: 1, MaxAddresses: 16}
 
 // autoconfigured is true of a NIC that is to have the addresses that routers advertise.
-func autoconfigured(n *netcfg.HostNic) bool { return n.IPv6Boot() == netcfg.BootAutoconf }
+func autoconfigured(n *netcfg.HostNic) bool {
+	return n.IPv6Boot() == netcfg.BootAutoconf || n.IPv6Boot() == netcfg.BootPolyDHCPAutoconf
+}
 
-// discovery hands the switches over to the agent on links that are to be autoconfigured,
-// and gives them back as they were found on those that are not any more. A slave has no
+// discovers is true of a NIC on which routers are looked for. DHCPv6 tells of none, nor
+// of what is on the link.
+func discovers(n *netcfg.HostNic) bool { return autoconfigured(n) || OnDHCP6(n) }
+
+// discovery hands the switches over to the agent on links on which routers are looked
+// for, and gives them back as they were found on those that are not any more. A slave has no
 // IPv6: its turn comes when it is released.
 func (r *resolver) discovery() {
 	for _, n := range r.nics {
@@ -25,7 +33,7 @@ func (r *resolver) discovery() {
 		l := r.Snapshot.Link(w.Index)
 		found, owned := r.out.Memory.Discovery[n.Name]
 		switch {
-		case autoconfigured(n):
+		case discovers(n):
 			if !owned {
 				found = state.UsualDiscovery()
 				if l != nil {
@@ -34,10 +42,12 @@ func (r *resolver) discovery() {
 				r.out.Memory.Discovery[n.Name] = found
 			}
 			wanted, no := discovering, false
-			w.Discovery, w.Autoconf, w.NoLinkLocal = &wanted, true, &no
-			if l == nil || !r.learnt(l.Index) {
-				r.wait(n.Name, "no router has advertised a prefix yet")
+			if !autoconfigured(n) {
+				wanted.Autoconf = 0
 			}
+			w.Discovery, w.Discovers, w.NoLinkLocal = &wanted, true, &no
+			w.Informed = n.IPv6Boot() == netcfg.BootAutoconf && l != nil && l.RAOther
+			r.waitForIPv6(n, w)
 		case owned:
 			w.Discovery = &found
 			if b, known := r.out.Memory.Baseline[n.Name]; known {
@@ -45,6 +55,22 @@ func (r *resolver) discovery() {
 				w.NoLinkLocal = &none
 			}
 		}
+	}
+}
+
+// waitForIPv6 says what a NIC still lacks that gets its addresses from others. One on
+// both protocols does with either: not every network has both.
+func (r *resolver) waitForIPv6(n *netcfg.HostNic, w *Link) {
+	const noRouter = "no router has advertised a prefix yet"
+	switch without := cmp.Or(r.Leases.Why6[n.Name], "there is no lease of DHCPv6 yet"); {
+	case r.learnt(w.Index) && autoconfigured(n):
+	case !OnDHCP6(n):
+		r.wait(n.Name, noRouter)
+	case r.lease6(n) != nil:
+	case autoconfigured(n):
+		r.wait(n.Name, noRouter+", and "+without)
+	default:
+		r.wait(n.Name, without)
 	}
 }
 
@@ -57,17 +83,18 @@ func (r *resolver) learnt(index int) bool {
 	return false
 }
 
-// letsGo is true of a link on which nobody is to learn anything from routers any more,
-// because that is how it was found.
-func (l *Link) letsGo() bool {
-	return l.Discovery != nil && !l.Autoconf && !l.Discovery.Learns()
-}
+// unlearns is true of a link that is not to have addresses of router advertisements any
+// more, and letsGo of one that is not to have anything of them, because that is how it
+// was found.
+func (l *Link) unlearns() bool { return l.Discovery != nil && !l.Discovery.Learns() }
+
+func (l *Link) letsGo() bool { return l.unlearns() && !l.Discovers }
 
 // discoverySettled is what of the switches is still to be given back one day.
 func (i *Intent) discoverySettled(links map[string]*Link, waits map[string]bool) map[string]state.Discovery {
 	out := map[string]state.Discovery{}
 	for name, found := range i.Memory.Discovery {
-		if l := links[name]; l == nil && waits[name] || l != nil && (l.Autoconf || l.Discovery == nil) {
+		if l := links[name]; l == nil && waits[name] || l != nil && (l.Discovers || l.Discovery == nil) {
 			out[name] = found
 		}
 	}

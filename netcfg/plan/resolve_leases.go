@@ -15,10 +15,11 @@ import (
 type Leases struct {
 	// Now is the time, by the clock since boot, as the times of leases are.
 	Now time.Duration
-	// Held are the leases by NIC. One that has ended counts as none.
-	Held map[string]*netcfg.Lease
-	// Why says, by NIC, why there is none, in a clause.
-	Why map[string]string
+	// Held are the leases by NIC, Held6 those of DHCPv6. One that has ended counts as none.
+	Held  map[string]*netcfg.Lease
+	Held6 map[string]*netcfg.Lease6
+	// Why and Why6 say, by NIC, why there is none, in a clause.
+	Why, Why6 map[string]string
 }
 
 // leaseMetric is the metric of what comes with the lease of the first NIC of the
@@ -133,17 +134,32 @@ const lifetimeSlack = 5
 // wrongLifetime says how the lifetime of an address differs from what it ought to be;
 // empty if it does not. That of somebody else's is his own, once it is there.
 func (l *Link) wrongLifetime(want, have state.Address) string {
-	forever := func(a state.Address) bool { return a.Valid == 0 || a.Valid == state.Forever }
+	lent := want.Valid != 0
 	switch {
-	case slices.Contains(l.Foreign, want.Prefix), forever(want) && forever(have):
+	case slices.Contains(l.Foreign, want.Prefix):
 		return ""
-	case forever(have):
+	case !lent && have.Valid != 0:
+		return wrongTime(state.Forever, have.Valid)
+	case !lent:
+		return ""
+	}
+	if have.Valid == 0 {
+		have.Valid, have.Preferred = state.Forever, state.Forever
+	}
+	return cmp.Or(wrongTime(want.Valid, have.Valid), wrongTime(want.Preferred, have.Preferred))
+}
+
+func wrongTime(want, have uint32) string {
+	switch {
+	case want == have:
+		return ""
+	case have == state.Forever:
 		return "for ever"
-	case forever(want):
+	case want == state.Forever:
 		return "for a time"
-	case have.Valid+lifetimeSlack < want.Valid:
+	case uint64(have)+lifetimeSlack < uint64(want):
 		return "too short"
-	case want.Valid+lifetimeSlack < have.Valid:
+	case uint64(want)+lifetimeSlack < uint64(have):
 		return "too long"
 	}
 	return ""

@@ -61,7 +61,7 @@ func (r *resolver) foreignMaster(n *netcfg.HostNic, w *Link) {
 	}
 	w.AnyMaster = true
 	switch {
-	case len(n.Addresses()) == 0 && !leased(n) && !autoconfigured(n):
+	case len(n.Addresses()) == 0 && !leased(n) && !discovers(n):
 	case r.Lenient || r.Known.addressed(n.Name):
 		r.away(Away{n.Name, w.KernelName, "", m.Name, m.Kind})
 	default:

@@ -44,6 +44,9 @@ type Link struct {
 	VLANID int
 	// AddrGenModeNone is true where the kernel makes no link-local IPv6 address.
 	AddrGenModeNone bool
+	// RAOther is true where a router has advertised that DHCPv6 has more to tell than
+	// addresses (the O flag, RFC 4861 §4.2).
+	RAOther bool
 	// Discovery is what the kernel makes of router advertisements; zero where it has no
 	// IPv6 on the link.
 	Discovery Discovery

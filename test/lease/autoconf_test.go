@@ -24,11 +24,18 @@ import (
 // router starts dnsmasq as a router that advertises the prefix on a NIC of the far end.
 func (h *host) router(nic, address, prefix string) *peer.Server {
 	h.Helper()
+	return h.router6(nic, address, prefix+",ra-only,64,10m")
+}
+
+// router6 starts dnsmasq as a router and a server of DHCPv6 on a NIC of the far end, with
+// that --dhcp-range.
+func (h *host) router6(nic, address, lends string, more ...string) *peer.Server {
+	h.Helper()
 	h.Far.IP(h, "addr", "add", address, "dev", nic, "nodad")
 	dir := h.TempDir()
-	return h.serve("router advertisement", exec.Command(need.DnsmasqPath(), "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface="+nic,
-		"--except-interface=lo", "--bind-interfaces", "--user=root", "--pid-file="+filepath.Join(dir, "pid"), "--dhcp-leasefile="+filepath.Join(dir, "leases"),
-		"--log-facility=-", "--enable-ra", "--dhcp-range="+prefix+",ra-only,64,10m"))
+	return h.serve("router advertisement", exec.Command(need.DnsmasqPath(), append([]string{"--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=" + nic,
+		"--except-interface=lo", "--bind-interfaces", "--user=root", "--pid-file=" + filepath.Join(dir, "pid"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
+		"--log-facility=-", "--dhcp-authoritative", "--enable-ra", "--dhcp-range=" + lends}, more...)...))
 }
 
 // switches are those of net.ipv6.conf that matter here, in one line.

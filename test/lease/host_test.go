@@ -87,11 +87,18 @@ type shown struct {
 	MTU       int `json:"mtu"`
 	Drift     []struct{ Field string }
 	Addresses []struct{ Address, Owner, Protocol string }
-	Lease     struct {
-		State, Address, Server, Refusal string
-		Gateways, Routes, DNS           []string
-		Obtained, Expires               time.Time
-		NextTry                         time.Time `json:"next_try"`
+	Lease     lease
+	IPv6Lease lease `json:"ipv6_lease"`
+}
+
+type lease struct {
+	State, Address, Server, Refusal string
+	Gateways, Routes, DNS           []string
+	Obtained, Expires               time.Time
+	NextTry                         time.Time `json:"next_try"`
+	Addresses                       []struct {
+		Address string
+		Expires time.Time
 	}
 }
 

@@ -372,7 +372,7 @@ func (x *Limits) GetNameBytes() int32 {
 // Missing is something that this host cannot do.
 type Missing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What cannot be done: bond, vlan, write, dhcpv6 …
+	// What cannot be done: bond, vlan, write, dns …
 	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
 	// Why, and what would help.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`

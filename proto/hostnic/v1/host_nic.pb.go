@@ -894,7 +894,9 @@ func (x *RenewLeaseRequest) GetNic() string {
 type RenewLeaseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the client stood when it had been told.
-	Lease         *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	// Where that of DHCPv6 stood.
+	Ipv6Lease     *Lease `protobuf:"bytes,2,opt,name=ipv6_lease,json=ipv6Lease,proto3" json:"ipv6_lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -932,6 +934,13 @@ func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
 func (x *RenewLeaseResponse) GetLease() *Lease {
 	if x != nil {
 		return x.Lease
+	}
+	return nil
+}
+
+func (x *RenewLeaseResponse) GetIpv6Lease() *Lease {
+	if x != nil {
+		return x.Ipv6Lease
 	}
 	return nil
 }
@@ -986,7 +995,9 @@ func (x *ReleaseLeaseRequest) GetNic() string {
 type ReleaseLeaseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the client stood when it had been told.
-	Lease         *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	// Where that of DHCPv6 stood.
+	Ipv6Lease     *Lease `protobuf:"bytes,2,opt,name=ipv6_lease,json=ipv6Lease,proto3" json:"ipv6_lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1024,6 +1035,13 @@ func (*ReleaseLeaseResponse) Descriptor() ([]byte, []int) {
 func (x *ReleaseLeaseResponse) GetLease() *Lease {
 	if x != nil {
 		return x.Lease
+	}
+	return nil
+}
+
+func (x *ReleaseLeaseResponse) GetIpv6Lease() *Lease {
+	if x != nil {
+		return x.Ipv6Lease
 	}
 	return nil
 }
@@ -1561,7 +1579,10 @@ type HostNic struct {
 	// Per field that is not known: why. The key is the name of the field.
 	AbsentReasons map[string]string `protobuf:"bytes,39,rep,name=absent_reasons,json=absentReasons,proto3" json:"absent_reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The DHCPv4 client of an interface on dhcp, and what it has got.
-	Lease         *Lease `protobuf:"bytes,60,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *Lease `protobuf:"bytes,60,opt,name=lease,proto3" json:"lease,omitempty"`
+	// The DHCPv6 client of an interface whose ipv6_boot_protocol is dhcp or
+	// poly_dhcp_autoconf, or autoconf where a router says that DHCPv6 has more to tell.
+	Ipv6Lease     *Lease `protobuf:"bytes,70,opt,name=ipv6_lease,json=ipv6Lease,proto3" json:"ipv6_lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1918,12 +1939,85 @@ func (x *HostNic) GetLease() *Lease {
 	return nil
 }
 
-// Lease is where the DHCPv4 client of an interface stands, and what it was lent.
+func (x *HostNic) GetIpv6Lease() *Lease {
+	if x != nil {
+		return x.Ipv6Lease
+	}
+	return nil
+}
+
+// LeaseAddress is an IPv6 address that DHCPv6 has lent.
+type LeaseAddress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address, without a prefix length: routers say what is on the link.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Until when new connections use it; absent for ever.
+	PreferredUntil *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=preferred_until,json=preferredUntil,proto3" json:"preferred_until,omitempty"`
+	// When the address goes unless the lease is renewed; absent for one without an end.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseAddress) Reset() {
+	*x = LeaseAddress{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseAddress) ProtoMessage() {}
+
+func (x *LeaseAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseAddress.ProtoReflect.Descriptor instead.
+func (*LeaseAddress) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LeaseAddress) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *LeaseAddress) GetPreferredUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreferredUntil
+	}
+	return nil
+}
+
+func (x *LeaseAddress) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// Lease is where a DHCP client of an interface stands, and what it was lent.
 type Lease struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// bound, renewing or rebinding with a lease; without one waiting (for the link), init,
 	// selecting, requesting, probing, init-reboot or stopped (given back), as RFC 2131
-	// §4.4 has them; rebooting with one or without; ipv6-only (RFC 8925).
+	// §4.4 has them; rebooting with one or without; ipv6-only (RFC 8925). Of DHCPv6 (RFC
+	// 8415 §18.2) also soliciting, confirming, releasing and declining; informing and
+	// informed where no addresses are asked for.
 	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
 	// The address with its prefix length; absent while there is none.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
@@ -1963,14 +2057,19 @@ type Lease struct {
 	// Why a server was refused last, or has refused.
 	Refusal string `protobuf:"bytes,18,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	// What keeps the client from its work, in the words of the kernel or the disk.
-	Trouble       string `protobuf:"bytes,19,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	Trouble string `protobuf:"bytes,19,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// The addresses that DHCPv6 has lent, in the server's order; a lease of DHCPv4 has one,
+	// in address.
+	Addresses []*LeaseAddress `protobuf:"bytes,30,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The DUID of the DHCPv6 server (RFC 8415 §11), in hexadecimal.
+	ServerId      string `protobuf:"bytes,31,opt,name=server_id,json=serverId,proto3" json:"server_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2081,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2094,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Lease) GetState() string {
@@ -2131,6 +2230,20 @@ func (x *Lease) GetTrouble() string {
 	return ""
 }
 
+func (x *Lease) GetAddresses() []*LeaseAddress {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Lease) GetServerId() string {
+	if x != nil {
+		return x.ServerId
+	}
+	return ""
+}
+
 // Reference names another object by id, by name or by both.
 type Reference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2144,7 +2257,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2269,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2282,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Reference) GetId() string {
@@ -2197,7 +2310,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2322,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2335,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Mac) GetAddress() string {
@@ -2247,7 +2360,7 @@ type Ip struct {
 
 func (x *Ip) Reset() {
 	*x = Ip{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2372,7 @@ func (x *Ip) String() string {
 func (*Ip) ProtoMessage() {}
 
 func (x *Ip) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2385,7 @@ func (x *Ip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ip.ProtoReflect.Descriptor instead.
 func (*Ip) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ip) GetAddress() string {
@@ -2311,7 +2424,7 @@ type Ipv6 struct {
 
 func (x *Ipv6) Reset() {
 	*x = Ipv6{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2436,7 @@ func (x *Ipv6) String() string {
 func (*Ipv6) ProtoMessage() {}
 
 func (x *Ipv6) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2449,7 @@ func (x *Ipv6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipv6.ProtoReflect.Descriptor instead.
 func (*Ipv6) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Ipv6) GetAddress() string {
@@ -2371,7 +2484,7 @@ type Vlan struct {
 
 func (x *Vlan) Reset() {
 	*x = Vlan{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2496,7 @@ func (x *Vlan) String() string {
 func (*Vlan) ProtoMessage() {}
 
 func (x *Vlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2509,7 @@ func (x *Vlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vlan.ProtoReflect.Descriptor instead.
 func (*Vlan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{24}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Vlan) GetId() int32 {
@@ -2422,7 +2535,7 @@ type Bonding struct {
 
 func (x *Bonding) Reset() {
 	*x = Bonding{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +2547,7 @@ func (x *Bonding) String() string {
 func (*Bonding) ProtoMessage() {}
 
 func (x *Bonding) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2447,7 +2560,7 @@ func (x *Bonding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bonding.ProtoReflect.Descriptor instead.
 func (*Bonding) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{25}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Bonding) GetOptions() map[string]string {
@@ -2475,7 +2588,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2600,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2613,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{26}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Status) GetState() string {
@@ -2528,7 +2641,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2653,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2666,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{27}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Address) GetAddress() string {
@@ -2604,7 +2717,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +2729,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +2742,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{28}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Drift) GetField() string {
@@ -2733,13 +2846,17 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x13_packets_current_rxB\x15\n" +
 	"\x13_packets_current_tx\"%\n" +
 	"\x11RenewLeaseRequest\x12\x10\n" +
-	"\x03nic\x18\x01 \x01(\tR\x03nic\"=\n" +
+	"\x03nic\x18\x01 \x01(\tR\x03nic\"o\n" +
 	"\x12RenewLeaseResponse\x12'\n" +
-	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\"'\n" +
+	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x120\n" +
+	"\n" +
+	"ipv6_lease\x18\x02 \x01(\v2\x11.hostnic.v1.LeaseR\tipv6Lease\"'\n" +
 	"\x13ReleaseLeaseRequest\x12\x10\n" +
-	"\x03nic\x18\x01 \x01(\tR\x03nic\"?\n" +
+	"\x03nic\x18\x01 \x01(\tR\x03nic\"q\n" +
 	"\x14ReleaseLeaseResponse\x12'\n" +
-	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\"/\n" +
+	"\x05lease\x18\x01 \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x120\n" +
+	"\n" +
+	"ipv6_lease\x18\x02 \x01(\v2\x11.hostnic.v1.LeaseR\tipv6Lease\"/\n" +
 	"\x19ListLldpNeighboursRequest\x12\x12\n" +
 	"\x04nics\x18\x01 \x03(\tR\x04nics\"W\n" +
 	"\x1aListLldpNeighboursResponse\x129\n" +
@@ -2782,7 +2899,7 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\acapable\x18\x01 \x01(\bR\acapable\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x17\n" +
 	"\x04port\x18\x03 \x01(\x03H\x00R\x04port\x88\x01\x01B\a\n" +
-	"\x05_port\"\xbd\x0e\n" +
+	"\x05_port\"\xef\x0e\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -2835,7 +2952,9 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x12lacp_partner_state\x184 \x03(\tR\x10lacpPartnerState\x12\x1e\n" +
 	"\bad_ports\x185 \x01(\x05H\tR\aadPorts\x88\x01\x01\x12M\n" +
 	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x12'\n" +
-	"\x05lease\x18< \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x1a@\n" +
+	"\x05lease\x18< \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x120\n" +
+	"\n" +
+	"ipv6_lease\x18F \x01(\v2\x11.hostnic.v1.LeaseR\tipv6Lease\x1a@\n" +
 	"\x12AbsentReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
@@ -2849,7 +2968,11 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x0e_carrier_downsB\x12\n" +
 	"\x10_autonegotiationB\x10\n" +
 	"\x0e_link_failuresB\v\n" +
-	"\t_ad_ports\"\xf2\x04\n" +
+	"\t_ad_ports\"\xa3\x01\n" +
+	"\fLeaseAddress\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12C\n" +
+	"\x0fpreferred_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0epreferredUntil\x124\n" +
+	"\aexpires\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\xc7\x05\n" +
 	"\x05Lease\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
@@ -2870,7 +2993,9 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\bnext_try\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\anextTry\x12\x14\n" +
 	"\x05tries\x18\x11 \x01(\x05R\x05tries\x12\x18\n" +
 	"\arefusal\x18\x12 \x01(\tR\arefusal\x12\x18\n" +
-	"\atrouble\x18\x13 \x01(\tR\atroubleB\x06\n" +
+	"\atrouble\x18\x13 \x01(\tR\atrouble\x126\n" +
+	"\taddresses\x18\x1e \x03(\v2\x18.hostnic.v1.LeaseAddressR\taddresses\x12\x1b\n" +
+	"\tserver_id\x18\x1f \x01(\tR\bserverIdB\x06\n" +
 	"\x04_mtu\"/\n" +
 	"\tReference\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -2946,7 +3071,7 @@ func file_hostnic_v1_host_nic_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(DocumentFormat)(0),                // 0: hostnic.v1.DocumentFormat
 	(WatchEvent)(0),                    // 1: hostnic.v1.WatchEvent
@@ -2969,20 +3094,21 @@ var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(*LldpVlan)(nil),                   // 18: hostnic.v1.LldpVlan
 	(*LldpAggregation)(nil),            // 19: hostnic.v1.LldpAggregation
 	(*HostNic)(nil),                    // 20: hostnic.v1.HostNic
-	(*Lease)(nil),                      // 21: hostnic.v1.Lease
-	(*Reference)(nil),                  // 22: hostnic.v1.Reference
-	(*Mac)(nil),                        // 23: hostnic.v1.Mac
-	(*Ip)(nil),                         // 24: hostnic.v1.Ip
-	(*Ipv6)(nil),                       // 25: hostnic.v1.Ipv6
-	(*Vlan)(nil),                       // 26: hostnic.v1.Vlan
-	(*Bonding)(nil),                    // 27: hostnic.v1.Bonding
-	(*Status)(nil),                     // 28: hostnic.v1.Status
-	(*Address)(nil),                    // 29: hostnic.v1.Address
-	(*Drift)(nil),                      // 30: hostnic.v1.Drift
-	nil,                                // 31: hostnic.v1.HostNic.AbsentReasonsEntry
-	nil,                                // 32: hostnic.v1.Bonding.OptionsEntry
-	(*durationpb.Duration)(nil),        // 33: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
+	(*LeaseAddress)(nil),               // 21: hostnic.v1.LeaseAddress
+	(*Lease)(nil),                      // 22: hostnic.v1.Lease
+	(*Reference)(nil),                  // 23: hostnic.v1.Reference
+	(*Mac)(nil),                        // 24: hostnic.v1.Mac
+	(*Ip)(nil),                         // 25: hostnic.v1.Ip
+	(*Ipv6)(nil),                       // 26: hostnic.v1.Ipv6
+	(*Vlan)(nil),                       // 27: hostnic.v1.Vlan
+	(*Bonding)(nil),                    // 28: hostnic.v1.Bonding
+	(*Status)(nil),                     // 29: hostnic.v1.Status
+	(*Address)(nil),                    // 30: hostnic.v1.Address
+	(*Drift)(nil),                      // 31: hostnic.v1.Drift
+	nil,                                // 32: hostnic.v1.HostNic.AbsentReasonsEntry
+	nil,                                // 33: hostnic.v1.Bonding.OptionsEntry
+	(*durationpb.Duration)(nil),        // 34: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 35: google.protobuf.Timestamp
 }
 var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ListHostNicsRequest.render:type_name -> hostnic.v1.DocumentFormat
@@ -2992,57 +3118,63 @@ var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	1,  // 4: hostnic.v1.WatchHostNicsResponse.event:type_name -> hostnic.v1.WatchEvent
 	20, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
 	20, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
-	33, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
+	34, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
 	10, // 8: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
-	34, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
-	33, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
-	34, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
-	21, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
-	21, // 13: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
-	17, // 14: hostnic.v1.ListLldpNeighboursResponse.neighbours:type_name -> hostnic.v1.LldpNeighbour
-	33, // 15: hostnic.v1.LldpNeighbour.ttl:type_name -> google.protobuf.Duration
-	34, // 16: hostnic.v1.LldpNeighbour.first_heard:type_name -> google.protobuf.Timestamp
-	34, // 17: hostnic.v1.LldpNeighbour.last_heard:type_name -> google.protobuf.Timestamp
-	18, // 18: hostnic.v1.LldpNeighbour.vlans:type_name -> hostnic.v1.LldpVlan
-	19, // 19: hostnic.v1.LldpNeighbour.aggregation:type_name -> hostnic.v1.LldpAggregation
-	22, // 20: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
-	22, // 21: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
-	23, // 22: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
-	24, // 23: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
-	25, // 24: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
-	26, // 25: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
-	27, // 26: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
-	28, // 27: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
-	29, // 28: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
-	30, // 29: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
-	31, // 30: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
-	21, // 31: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
-	34, // 32: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
-	34, // 33: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
-	34, // 34: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
-	34, // 35: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
-	34, // 36: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
-	32, // 37: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	34, // 38: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
-	2,  // 39: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	4,  // 40: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	6,  // 41: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
-	8,  // 42: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
-	11, // 43: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
-	13, // 44: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
-	15, // 45: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
-	3,  // 46: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	5,  // 47: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	7,  // 48: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
-	9,  // 49: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
-	12, // 50: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
-	14, // 51: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
-	16, // 52: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
-	46, // [46:53] is the sub-list for method output_type
-	39, // [39:46] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	35, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
+	34, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
+	35, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
+	22, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	22, // 13: hostnic.v1.RenewLeaseResponse.ipv6_lease:type_name -> hostnic.v1.Lease
+	22, // 14: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	22, // 15: hostnic.v1.ReleaseLeaseResponse.ipv6_lease:type_name -> hostnic.v1.Lease
+	17, // 16: hostnic.v1.ListLldpNeighboursResponse.neighbours:type_name -> hostnic.v1.LldpNeighbour
+	34, // 17: hostnic.v1.LldpNeighbour.ttl:type_name -> google.protobuf.Duration
+	35, // 18: hostnic.v1.LldpNeighbour.first_heard:type_name -> google.protobuf.Timestamp
+	35, // 19: hostnic.v1.LldpNeighbour.last_heard:type_name -> google.protobuf.Timestamp
+	18, // 20: hostnic.v1.LldpNeighbour.vlans:type_name -> hostnic.v1.LldpVlan
+	19, // 21: hostnic.v1.LldpNeighbour.aggregation:type_name -> hostnic.v1.LldpAggregation
+	23, // 22: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
+	23, // 23: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
+	24, // 24: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
+	25, // 25: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
+	26, // 26: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
+	27, // 27: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
+	28, // 28: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
+	29, // 29: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
+	30, // 30: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
+	31, // 31: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
+	32, // 32: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
+	22, // 33: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
+	22, // 34: hostnic.v1.HostNic.ipv6_lease:type_name -> hostnic.v1.Lease
+	35, // 35: hostnic.v1.LeaseAddress.preferred_until:type_name -> google.protobuf.Timestamp
+	35, // 36: hostnic.v1.LeaseAddress.expires:type_name -> google.protobuf.Timestamp
+	35, // 37: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
+	35, // 38: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
+	35, // 39: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
+	35, // 40: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
+	35, // 41: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
+	21, // 42: hostnic.v1.Lease.addresses:type_name -> hostnic.v1.LeaseAddress
+	33, // 43: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	35, // 44: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
+	2,  // 45: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	4,  // 46: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	6,  // 47: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
+	8,  // 48: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	11, // 49: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
+	13, // 50: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
+	15, // 51: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
+	3,  // 52: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	5,  // 53: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	7,  // 54: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
+	9,  // 55: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	12, // 56: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
+	14, // 57: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
+	16, // 58: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
+	52, // [52:59] is the sub-list for method output_type
+	45, // [45:52] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
@@ -3054,16 +3186,16 @@ func file_hostnic_v1_host_nic_proto_init() {
 	file_hostnic_v1_host_nic_proto_msgTypes[15].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[17].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[18].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[19].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[23].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[20].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[24].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_host_nic_proto_rawDesc), len(file_hostnic_v1_host_nic_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,50 @@
+package engine_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/hostnic/hostnic/netcfg"
+)
+
+func (r *rig) lease6(address string, length time.Duration) *netcfg.Lease6 {
+	now := r.Clock()
+	return &netcfg.Lease6{Addresses: []netcfg.LeaseAddress{{Address: netip.MustParseAddr(address), Preferred: now + length/2, Expires: now + length}},
+		Server: netip.MustParseAddr("fe80::1"), Obtained: now, RenewAt: now + length/4, RebindAt: now + length/3}
+}
+
+// Both protocols run on one NIC, and one does not speak for the other; that of IPv6 has a
+// link-local address to go by.
+func TestLease6IsAFact(t *testing.T) {
+	inLeasedRig(t, func(r *rig, l *lender) {
+		r.apply(`host_nics: [{name: eth3, boot_protocol: dhcp, ipv6_boot_protocol: dhcp}]`)
+		time.Sleep(5 * time.Second) // the kernel has checked the link-local address
+		if got := l.followed(); got != "eth3 eth3" {
+			t.Errorf("clients for %q", got)
+		}
+		l.mu.Lock()
+		for _, c := range l.clients {
+			if c.V6 != c.Local.IsValid() || !c.Ready {
+				t.Errorf("client %+v", c)
+			}
+		}
+		l.mu.Unlock()
+		l.tell6("eth3", "bound", r.lease6("2001:db8::5", time.Minute))
+		l.tell("eth3", "bound", r.lease("192.0.2.9/24", time.Hour))
+		time.Sleep(time.Millisecond)
+		r.wantLease("eth3", "192.0.2.9/24", true)
+		if there, _ := r.has("eth3", "2001:db8::5/128"); !there {
+			t.Error("no address of DHCPv6")
+		}
+		if s := r.View().Leases6["eth3"]; s.State != "bound" || s.Lease6 == nil || s.Lease != nil {
+			t.Errorf("shown: %+v", s)
+		}
+		l.tell6("eth3", "soliciting", nil)
+		time.Sleep(time.Millisecond)
+		if there, _ := r.has("eth3", "2001:db8::5/128"); there {
+			t.Error("an address that is lent no more")
+		}
+		r.wantLease("eth3", "192.0.2.9/24", true)
+	})
+}
