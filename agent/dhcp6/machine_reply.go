@@ -248,7 +248,9 @@ func (m *Machine) lend(r Reply, a *association) {
 	}
 	m.times(l, a, good)
 	m.complain(r, l)
-	m.info("a server has lent addresses", "addresses", addressesOf(l), "server", l.Server)
+	if !l.SameFacts(m.lease) {
+		m.info("a server has lent addresses", "addresses", addressesOf(l), "server", l.Server)
+	}
 	m.use(l)
 }
 

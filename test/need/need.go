@@ -46,6 +46,7 @@ const (
 	// DHCP servers.
 	Dnsmasq Feature = "dnsmasq"
 	Kea     Feature = "kea"
+	Kea6    Feature = "kea6"
 
 	// Another manager of links, with the bus by which it is talked to.
 	Networkd Feature = "networkd"
@@ -137,6 +138,7 @@ var probes = map[Feature]func() error{
 
 	Dnsmasq: sync.OnceValue(func() error { return there(DnsmasqPath()) }),
 	Kea:     sync.OnceValue(func() error { return there(KeaPath()) }),
+	Kea6:    sync.OnceValue(func() error { return there(Kea6Path()) }),
 
 	Networkd: sync.OnceValue(func() error {
 		if err := there(NetworkdPath()); err != nil {

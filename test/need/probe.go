@@ -160,6 +160,9 @@ func DnsmasqPath() string { return "/usr/sbin/dnsmasq" }
 // that test/run-in-kernel-setup has unpacked.
 func KeaPath() string { return unpacked("kea", "/usr/sbin/kea-dhcp4") }
 
+// Kea6Path is Kea's server for DHCPv6, when Kea6 is there, as KeaPath.
+func Kea6Path() string { return unpacked("kea6", "/usr/sbin/kea-dhcp6") }
+
 // NetworkdPath is systemd-networkd, when Networkd is there.
 func NetworkdPath() string { return "/usr/lib/systemd/systemd-networkd" }
 
