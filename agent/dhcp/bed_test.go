@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hostnic/hostnic/agent/dhcp/drive"
+	"github.com/hostnic/hostnic/agent/dhcp/drive/drivetest"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
@@ -28,8 +28,8 @@ type bed struct {
 	host, far *netns.NS
 	records   *records
 	boot      string
-	// hurry is how much faster the client's clock goes than that of its server.
-	hurry    int64
+	// clock may go faster for the client than for its server.
+	clock    drivetest.Hurried
 	cancel   context.CancelFunc
 	consumer sync.WaitGroup
 
@@ -43,7 +43,7 @@ type bed struct {
 func newBed(t *testing.T, cables int) *bed {
 	t.Helper()
 	need.Kernel(t, need.Root, need.Netns, need.Veth)
-	b := &bed{T: t, host: netns.New(t), far: netns.New(t), records: &records{}, boot: "boot 1", hurry: 1, wires: map[string]*sockets{}}
+	b := &bed{T: t, host: netns.New(t), far: netns.New(t), records: &records{}, boot: "boot 1", clock: drivetest.Hurried{Times: 1}, wires: map[string]*sockets{}}
 	for i := range cables {
 		near, far := fmt.Sprint("eth", i), fmt.Sprint("s", i)
 		b.host.Veth(t, near, b.far, far)
@@ -59,7 +59,7 @@ func (b *bed) on() {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	b.Manager = New(ctx, Options{
-		Boot: b.boot, Store: b.records, Log: slog.New(slog.NewTextHandler(b.Output(), nil)), clock: b,
+		Boot: b.boot, Store: b.records, Log: slog.New(slog.NewTextHandler(b.Output(), nil)), clock: &b.clock,
 		wires: func(nic string) wire {
 			w := newSockets(nic, b.host.Do)
 			b.mu.Lock()
@@ -89,26 +89,6 @@ func (b *bed) off() {
 	b.consumer.Wait()
 }
 
-// Now and Timer make the bed the clock of its clients.
-func (b *bed) Now() time.Duration { return time.Duration(int64(drive.BootClock{}.Now()) * b.hurry) }
-
-type hurriedTimer struct {
-	drive.Timer
-	hurry int64
-}
-
-func (b *bed) Timer() (drive.Timer, error) {
-	t, err := drive.BootClock{}.Timer()
-	return &hurriedTimer{t, b.hurry}, err
-}
-
-func (t *hurriedTimer) Set(at time.Duration) {
-	if at != never {
-		at = time.Duration(int64(at)/t.hurry) + 1
-	}
-	t.Timer.Set(at)
-}
-
 // take does with a lease what the agent does: the new address first, then the old one
 // away.
 func (b *bed) take(s Status) {
@@ -125,7 +105,7 @@ func (b *bed) take(s Status) {
 		return
 	}
 	if s.Lease != nil {
-		left := fmt.Sprint(s.Lease.Seconds(b.Now()))
+		left := fmt.Sprint(s.Lease.Seconds(b.clock.Now()))
 		b.ip("addr", "replace", s.Lease.Address.String(), "dev", s.NIC, "valid_lft", left, "preferred_lft", left)
 	}
 	if before != nil && (s.Lease == nil || s.Lease.Address != before.Address) {

@@ -172,7 +172,7 @@ func TestFault_E13(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, 1)
-			b.hurry = 4
+			b.clock.Times = 4
 			nic := "eth0"
 			if test.vlan {
 				b.host.IP(t, "link", "add", "link", "eth0", "name", "eth0.100", "type", "vlan", "id", "100")
@@ -212,7 +212,7 @@ func TestFault_E2_Real(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, 1)
-			b.hurry = 4
+			b.clock.Times = 4
 			b.tap(b.far, "s0").script(newServer("192.0.2.1", "192.0.2.100"), -1, change)
 			b.begin("eth0", nil)
 			b.tries("eth0", 3)

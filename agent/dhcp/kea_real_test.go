@@ -14,7 +14,7 @@ import (
 // after a reboot, refused, and given back.
 func TestRealKea(t *testing.T) {
 	b := newBed(t, 1)
-	b.hurry = 5 // T1 is two seconds
+	b.clock.Times = 5 // T1 is two seconds
 	d := b.kea("s0", "192.0.2.1/24", "192.0.2.0/24", "192.0.2.100", "192.0.2.150")
 	b.begin("eth0", nil)
 	lease := b.bound("eth0", "192.0.2.1")
@@ -45,7 +45,7 @@ func TestRealKea(t *testing.T) {
 // Kea does not give an address again that was declined.
 func TestFault_E8_Kea(t *testing.T) {
 	b := newBed(t, 1)
-	b.hurry = 10
+	b.clock.Times = 10
 	other := netns.New(t)
 	other.Veth(t, "o0", b.far, "s9")
 	other.Up(t, "o0")

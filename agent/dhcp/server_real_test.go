@@ -52,7 +52,7 @@ func TestRealAcquireRenewRelease(t *testing.T) {
 // end, and one comes back.
 func TestRealRenewRebindExpireReturn(t *testing.T) {
 	b := newBed(t, 1)
-	b.hurry = 20 // two minutes are six seconds
+	b.clock.Times = 20 // two minutes are six seconds
 	first := b.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	b.begin("eth0", nil)
 	lease := b.bound("eth0", "192.0.2.1")
@@ -122,7 +122,7 @@ func TestRealRestartAndReboot(t *testing.T) {
 // somebody takes the address that is in use, and means it.
 func TestFault_E8_Real(t *testing.T) {
 	b := newBed(t, 1)
-	b.hurry = 4
+	b.clock.Times = 4
 	other := netns.New(t)
 	other.Veth(t, "o0", b.far, "s9")
 	other.Up(t, "o0")
@@ -205,7 +205,7 @@ func TestRealPoolExhausted(t *testing.T) {
 // Two NICs in one network: the kernel answers for the address of each by both.
 func TestFault_E24_Real(t *testing.T) {
 	b := newBed(t, 2)
-	b.hurry = 10
+	b.clock.Times = 10
 	b.far.Bridge(t, "br0", "s0", "s1")
 	d := b.dnsmasq("br0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
 	b.Host(Host{MACs: []MAC{b.look("eth0").MAC, b.look("eth1").MAC}})

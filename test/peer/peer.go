@@ -4,17 +4,13 @@ package peer
 
 import (
 	"bytes"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
 )
 
@@ -98,48 +94,3 @@ func (s *Server) Resume() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Count is how often the server has logged the text: of dnsmasq "DHCPACK(".
 func (s *Server) Count(text string) int { return strings.Count(s.Log.String(), text) }
-
-// Dnsmasq starts a DHCPv4 server on a NIC of the namespace, which gets the address. The
-// addresses to lend are FIRST,LAST, for two minutes, the shortest that there are.
-func Dnsmasq(t testing.TB, ns *netns.NS, nic, address, addresses string, more ...string) *Server {
-	t.Helper()
-	need.Kernel(t, need.Dnsmasq)
-	ns.IP(t, "addr", "replace", address, "dev", nic)
-	dir := t.TempDir()
-	return Start(t, ns, "sockets bound exclusively to interface", exec.Command(need.DnsmasqPath(), append([]string{
-		"--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=" + nic, "--except-interface=lo",
-		"--bind-interfaces", "--no-ping", "--user=root", "--pid-file=" + filepath.Join(dir, "pid"),
-		"--dhcp-leasefile=" + filepath.Join(dir, "leases"), "--log-facility=-", "--dhcp-authoritative",
-		"--dhcp-range=" + addresses + ",2m",
-	}, more...)...))
-}
-
-// Pool is what Kea lends.
-type Pool struct {
-	Subnet, First, Last string
-	// Valid is how long, in seconds. Renew and Rebind are T1 and T2; 0 leaves them to the
-	// client.
-	Valid, Renew, Rebind int
-}
-
-// Kea starts a DHCPv4 server on a NIC of the namespace, which gets the address.
-func Kea(t testing.TB, ns *netns.NS, nic, address string, p Pool) *Server {
-	t.Helper()
-	need.Kernel(t, need.Kea)
-	ns.IP(t, "addr", "replace", address, "dev", nic)
-	times := fmt.Sprintf(`"valid-lifetime": %d,`, p.Valid)
-	if p.Renew != 0 {
-		times += fmt.Sprintf(` "renew-timer": %d, "rebind-timer": %d,`, p.Renew, p.Rebind)
-	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "kea.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, `{"Dhcp4": {"interfaces-config": {"interfaces": [%q]}, "authoritative": true,
-		"lease-database": {"type": "memfile", "persist": false}, %s
-		"loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}],
-		"subnet4": [{"interface": %q, "subnet": %q, "pools": [{"pool": "%s - %s"}]}]}}`, nic, times, nic, p.Subnet, p.First, p.Last), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(need.KeaPath(), "-c", config)
-	cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
-	return Start(t, ns, "DHCP4_STARTED", cmd)
-}
