@@ -220,12 +220,12 @@ func TestSocketFails(t *testing.T) {
 		c.fail = errNoSocket
 		l.options.wires = func(string) wire { return c }
 		l.begin(plain)
-		l.sleep(3 * time.Second)
+		l.sleep(5 * time.Hour)
 		same(t, "trouble", l.status().Trouble != "", true)
 		c.mu.Lock()
 		c.fail = nil
 		c.mu.Unlock()
-		l.bound("2001:db8::100", 20*time.Second)
+		l.bound("2001:db8::100", 2*longestPause)
 		same(t, "trouble", l.status().Trouble, "")
 	}, s)
 }

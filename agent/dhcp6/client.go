@@ -44,7 +44,9 @@ func (c *client) Trim() { c.wire.trim(c.Listens()) }
 func (c *client) Do(a Action) {
 	switch a := a.(type) {
 	case Send:
-		c.sending = c.wire.send(a)
+		if c.sending = c.wire.send(a); c.sending != nil {
+			c.unsent()
+		}
 	case Note:
 		c.log.Log(context.Background(), a.Level, a.Text, a.Args...)
 	}

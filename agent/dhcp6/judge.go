@@ -139,9 +139,9 @@ func (m *Machine) times(l *netcfg.Lease6, a *association, good []lent) {
 	l.RenewAt, l.RebindAt = later(t1, m.sent), later(max(t1, t2), m.sent)
 }
 
-func part(d, of, whole time.Duration) time.Duration {
+func part(d time.Duration, of, whole int64) time.Duration {
 	if d == never {
 		return never
 	}
-	return d / whole * of
+	return time.Duration(int64(d) / whole * of)
 }

@@ -154,7 +154,7 @@ func (l *lab) status() Status {
 // until waits for a state, at most so long.
 func (l *lab) until(want State, most time.Duration) Status {
 	l.Helper()
-	for end := time.Now().Add(most); ; l.sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(most); ; l.sleep(max(10*time.Millisecond, most/500)) {
 		if s := l.status(); s.State == want {
 			return s
 		} else if time.Now().After(end) {

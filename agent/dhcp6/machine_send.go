@@ -101,6 +101,10 @@ func (m *Machine) transmit() {
 	}
 }
 
+// unsent: the message has not left the host. It is tried again before long, however long
+// a server would be given to answer.
+func (m *Machine) unsent() { m.next = min(m.next, m.now+longestPause) }
+
 // patience is how long to wait for an answer: RT of §15.
 func (m *Machine) patience() time.Duration {
 	p := paces[m.state]

@@ -200,7 +200,7 @@ func TestFault_E6(t *testing.T) {
 		} {
 			want := pair[1]
 			if want != never {
-				want *= time.Second
+				want = seconds(uint32(want))
 			}
 			if d := pair[0] - want; d < 0 || d >= time.Second {
 				t.Errorf("%s: %s %s, want %s", name, what, pair[0], want)

@@ -14,6 +14,7 @@ import (
 // The life of a lease with dnsmasq: acquired, kept over a restart without a packet and
 // over a flap by a CONFIRM, confirmed after a reboot, declined, renewed and given back.
 func TestRealLife(t *testing.T) {
+	t.Parallel() // it waits for the most part
 	b := newBed(t, 1)
 	d := b.dnsmasq("2001:db8::1/64", "--dhcp-authoritative", "--dhcp-option=option6:dns-server,[2001:db8::53]",
 		"--dhcp-option=option6:domain-search,eng.example.org,example.org", "--dhcp-option=option6:ntp-server,[2001:db8::123]")
@@ -70,6 +71,7 @@ func TestRealLife(t *testing.T) {
 // Renewals go on for a while; the server stops after T1, and another one answers at T2.
 // Later it is silent until the end, and comes back.
 func TestRealRenewRebindExpireReturn(t *testing.T) {
+	t.Parallel()      // it waits for the most part
 	b := newBed(t, 5) // forty seconds are eight
 	first := b.kea("s0", "2001:db8::1/64", "")
 	b.begin(nil)
@@ -94,6 +96,7 @@ func TestRealRenewRebindExpireReturn(t *testing.T) {
 
 // A server that knows nothing of the lease says so, and is asked anew.
 func TestFault_E4_Real(t *testing.T) {
+	t.Parallel() // it waits for the most part
 	b := newBed(t, 20)
 	first := b.dnsmasq("2001:db8::1/64", "--dhcp-duid=1,010101")
 	b.begin(nil)
@@ -140,6 +143,7 @@ func TestFault_E8_Real(t *testing.T) {
 }
 
 func TestRealStateless(t *testing.T) {
+	t.Parallel() // it waits for the most part
 	b := newBed(t, 1)
 	d := b.dnsmasq("2001:db8::1/64", "--dhcp-option=option6:dns-server,[2001:db8::53]", "--dhcp-option=option6:information-refresh-time,2h")
 	b.begin(func(c *Config) { c.Stateless = true })

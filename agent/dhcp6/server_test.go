@@ -177,15 +177,6 @@ func number(code dhcpv6.OptionCode, n uint32) dhcpv6.Option {
 	return raw(code, binary.BigEndian.AppendUint32(nil, n))
 }
 
-// types are the messages that a server has seen, in short.
-func types(seen []*dhcpv6.Message) []string {
-	var out []string
-	for _, p := range seen {
-		out = append(out, p.MessageType.String())
-	}
-	return out
-}
-
 func TestServerIsRead(t *testing.T) {
 	s := newServer(1, "2001:db8::100")
 	m := NewMachine(Config{DUID: testDUID, IAID: 7}, nil)
