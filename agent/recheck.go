@@ -25,7 +25,7 @@ func (a *agent) recheck(ctx context.Context) error {
 		}
 		if v := a.inventory.Latest(); v.Revision != seen {
 			seen = v.Revision
-			a.lldp.Update(cabled(v.Nics))
+			a.lldp.Update(cabled(v.Nics()))
 		}
 		select {
 		case <-ctx.Done():

@@ -236,7 +236,7 @@ func token(to chan<- struct{}) {
 func newsOf(nudges []kernel.Nudge) []inventory.News {
 	var news []inventory.News
 	for _, n := range nudges {
-		news = append(news, inventory.News{All: n.Lost, Index: n.Index, Link: n.Link || n.Address, Routes: n.Route})
+		news = append(news, inventory.News{All: n.Lost, Index: n.Index, Link: n.Link || n.Address, Gateways: n.Default})
 	}
 	return news
 }

@@ -29,7 +29,7 @@ func (a *agent) newMetrics(meter *inventory.Meter) *metrics.Metrics {
 			if err != nil {
 				return nil, fmt.Errorf("look at the host: %w", err)
 			}
-			return v.Nics, nil
+			return v.Nics(), nil
 		},
 		Statistics: func(ctx context.Context) ([]inventory.Statistics, error) { return meter.Measure(ctx, a.counters) },
 		Watchers:   func() int { return a.inventory.Watches() },

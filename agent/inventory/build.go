@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/hostnic/hostnic/netcfg"
@@ -15,21 +16,13 @@ const loopback = 772
 const notOnHost = "the NIC is not on this host"
 
 // Build describes every link but the loopback, in the order of the kernel's
-// index, and behind them the NICs that are configured but not on the host.
-func Build(s state.Snapshot, k Knowledge) []Nic {
-	b := newBuilder()
-	b.look(s)
-	b.know(k)
-	var out []Nic
-	for i := range s.Links {
-		if l := &s.Links[i]; l.Type != loopback {
-			out = append(out, b.nic(l))
-		}
-	}
-	for _, name := range b.lacking() {
-		out = append(out, b.missing(name))
-	}
-	return out
+// index, and behind them by name the NICs that are configured but not on the host.
+func Build(s state.Snapshot, k Knowledge) []*Nic {
+	inv := New(nil, nil)
+	inv.b.look(s)
+	inv.b.know(k)
+	inv.describeAll()
+	return inv.Latest().Nics()
 }
 
 // builder holds indexes over a look and what is known, so that each NIC can be
@@ -46,13 +39,20 @@ type builder struct {
 	// configured is the name in the configuration of what the agent manages, by
 	// index. Hardware that was renamed has another name than there.
 	configured map[int]string
-	wishes     map[string]*netcfg.HostNic
-	drift      map[string][]plan.Drift
-	waiting    map[string]string
+	// wanted are the names of the NICs that ought to be there: those of the
+	// configuration, and those that it only refers to and that are waited for.
+	wanted map[string]bool
+	// named is how many links have a name, their own or that in the configuration, and
+	// stirred of which wanted names that may have changed since stirred was cleared.
+	named   map[string]int
+	stirred map[string]bool
+	wishes  map[string]*netcfg.HostNic
+	drift   map[string][]plan.Drift
+	waiting map[string]string
 }
 
 func newBuilder() *builder {
-	b := &builder{}
+	b := &builder{named: map[string]int{}, stirred: map[string]bool{}}
 	b.look(state.Snapshot{})
 	b.know(Knowledge{})
 	return b
@@ -75,6 +75,7 @@ func (b *builder) look(s state.Snapshot) {
 func (b *builder) put(l *state.Link) {
 	b.drop(l.Index)
 	b.links[l.Index] = l
+	b.count(l, 1)
 	if l.Bond != nil && l.Bond.Options["mode"] == netcfg.Mode8023AD && l.AdminUp {
 		b.silent[l.Index] = true
 	}
@@ -87,10 +88,38 @@ func (b *builder) drop(index int) {
 	if l := b.links[index]; l != nil {
 		remove(b.slaves, l.Master, index)
 		remove(b.children, l.Parent, index)
+		b.count(l, -1)
 		delete(b.links, index)
 		delete(b.silent, index)
 	}
 }
+
+// count notes a link that has come or gone by its names.
+func (b *builder) count(l *state.Link, change int) {
+	if l.Type == loopback {
+		return
+	}
+	for _, name := range b.namesOf(l) {
+		if b.wanted[name] {
+			b.stirred[name] = true
+		}
+		if b.named[name] += change; b.named[name] == 0 {
+			delete(b.named, name)
+		}
+	}
+}
+
+// namesOf are the kernel's name of a link and, where that is another, the one in the
+// configuration.
+func (b *builder) namesOf(l *state.Link) []string {
+	if name := b.configured[l.Index]; name != "" && name != l.Name {
+		return []string{l.Name, name}
+	}
+	return []string{l.Name}
+}
+
+// lacks is true of a NIC that ought to be there and is not.
+func (b *builder) lacks(name string) bool { return b.wanted[name] && b.named[name] == 0 }
 
 func insert(lists map[int][]int, of, index int) {
 	if of == 0 {
@@ -139,33 +168,26 @@ func (b *builder) know(k Knowledge) {
 	for _, w := range k.Waiting {
 		b.waiting[w.Nic] = w.Reason
 	}
+	b.want()
 }
 
-// lacking are the NICs that ought to be there and are not.
-func (b *builder) lacking() []string {
-	there := make(map[string]bool, len(b.links))
+// want finds out anew which NICs ought to be there, and which are by any name.
+func (b *builder) want() {
+	for name := range b.wanted {
+		b.stirred[name] = true // it may be that no more
+	}
+	b.wanted = map[string]bool{}
+	for name := range b.wishes {
+		b.wanted[name] = true
+	}
+	for name := range b.waiting {
+		b.wanted[name] = true
+	}
+	maps.Copy(b.stirred, b.wanted)
+	clear(b.named)
 	for _, l := range b.links {
-		if l.Type != loopback {
-			there[l.Name], there[b.configured[l.Index]] = true, true
-		}
+		b.count(l, 1)
 	}
-	return slices.DeleteFunc(b.wanted(), func(name string) bool { return there[name] })
-}
-
-// wanted are the names of the NICs that ought to be there: those of the
-// configuration, and those that it only refers to and that are waited for.
-func (b *builder) wanted() []string {
-	var out []string
-	for _, n := range b.Config.HostNics {
-		out = append(out, n.Name)
-	}
-	told := map[string]bool{}
-	for _, w := range b.Waiting {
-		if b.wishes[w.Nic] == nil && !told[w.Nic] {
-			out, told[w.Nic] = append(out, w.Nic), true
-		}
-	}
-	return out
 }
 
 func (b *builder) nic(l *state.Link) Nic {

@@ -87,7 +87,7 @@ func TestOrderAndKinds(t *testing.T) {
 	for _, n := range inventory.Build(snapshot(lo, nic(2, "e0"), vlan(3, "e0.5", 2, 5), nic(4, "tap0", virtual("tun"))), k) {
 		got = append(got, n.Name+" "+n.Kind+" "+n.Owner)
 	}
-	want := []string{"e0 nic hostnic", "e0.5 vlan ", "tap0 tun ", "eth9 nic hostnic", "bond1 bond hostnic", "eth8 nic hostnic"}
+	want := []string{"e0 nic hostnic", "e0.5 vlan ", "tap0 tun ", "bond1 bond hostnic", "eth8 nic hostnic", "eth9 nic hostnic"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -113,7 +113,7 @@ func TestMissing(t *testing.T) {
 		t.Errorf("mtu %d, mac %q, ip %v, boot protocol %q", n.MTU, n.MAC, n.IP, n.BootProtocol)
 	}
 	for _, field := range []string{"index", "speed", "duplex", "carrier", "permanent_mac"} {
-		wantAbsent(t, &n, field, "not on this host")
+		wantAbsent(t, n, field, "not on this host")
 	}
 }
 
@@ -230,11 +230,11 @@ func TestHostileNames(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	nics := []inventory.Nic{{Name: "e0", ID: "1"}, {Name: "e1", ID: "2"}}
-	if n := inventory.Find(nics, "2"); n != &nics[1] {
+	nics := []*inventory.Nic{{Name: "e0", ID: "1"}, {Name: "e1", ID: "2"}}
+	if n := inventory.Find(nics, "2"); n != nics[1] {
 		t.Errorf("by id: %v", n)
 	}
-	if n := inventory.Find(nics, "e0"); n != &nics[0] {
+	if n := inventory.Find(nics, "e0"); n != nics[0] {
 		t.Errorf("by name: %v", n)
 	}
 	if n := inventory.Find(nics, "e2"); n != nil {

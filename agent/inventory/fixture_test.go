@@ -83,11 +83,11 @@ func address(link int, prefix string, flags uint32) state.Address {
 func snapshot(links ...state.Link) state.Snapshot { return state.Snapshot{Links: links} }
 
 // build is all NICs of a host that nobody has configured.
-func build(links ...state.Link) []inventory.Nic {
+func build(links ...state.Link) []*inventory.Nic {
 	return inventory.Build(snapshot(links...), inventory.Knowledge{})
 }
 
-func find(t *testing.T, nics []inventory.Nic, name string) *inventory.Nic {
+func find(t *testing.T, nics []*inventory.Nic, name string) *inventory.Nic {
 	t.Helper()
 	n := inventory.Find(nics, name)
 	if n == nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -28,9 +29,10 @@ type Source interface {
 type News struct {
 	// All says that anything may have.
 	All bool
-	// Index is the link; Link and Routes what of it. Addresses count as Link.
-	Index        int
-	Link, Routes bool
+	// Index is the link; Link and Gateways what of it. Addresses count as Link. Of the
+	// routes only those by default are shown.
+	Index          int
+	Link, Gateways bool
 }
 
 // Version is how the NICs were at one moment. It is never changed.
@@ -38,8 +40,18 @@ type Version struct {
 	// Epoch and Revision tell one moment from another; an epoch is one run of the agent.
 	Epoch    string
 	Revision uint64
-	// Nics are in the order of the kernel's index, those that are not there at the end.
-	Nics []*Nic
+
+	list list
+	once sync.Once
+	nics []*Nic
+}
+
+// Nics are in the order of the kernel's index, those that are not there at the end. The
+// slice is for all readers.
+func (v *Version) Nics() []*Nic {
+	// Most versions have no reader but those who are told of what has changed.
+	v.once.Do(func() { v.nics = v.list.all() })
+	return v.nics
 }
 
 // Change is one NIC that has come (Old is nil), changed, or gone (New is nil).
@@ -57,16 +69,18 @@ type Inventory struct {
 	epoch  string
 
 	// turn is held by who looks; what follows belongs to that one.
-	turn  chan struct{}
-	b     *builder
-	nics  map[string]*Nic // by key
-	keys  map[int]string  // of the links, by index
-	acted uint64          // Source.Writes before the last look at everything
-	whole bool            // there has been one
+	turn chan struct{}
+	b    *builder
+	nics map[string]*Nic // by key
+	keys map[int]string  // of the links, by index
+	// lacking are the keys of the NICs that ought to be there and are not, by name.
+	lacking map[string]string
+	acted   uint64 // Source.Writes before the last look at everything
+	whole   bool   // there has been one
 
 	current atomic.Pointer[Version]
 	mu      sync.Mutex // of what follows
-	past    []Change
+	past    history
 	watches map[*Watch]struct{}
 }
 
@@ -74,7 +88,7 @@ type Inventory struct {
 // look at everything, and must not wait.
 func New(source Source, known func(state.Snapshot) Knowledge) *Inventory {
 	inv := &Inventory{source: source, known: known, epoch: rand.Text(), turn: make(chan struct{}, 1), b: newBuilder(),
-		nics: map[string]*Nic{}, keys: map[int]string{}, watches: map[*Watch]struct{}{}}
+		nics: map[string]*Nic{}, keys: map[int]string{}, lacking: map[string]string{}, watches: map[*Watch]struct{}{}}
 	inv.current.Store(&Version{Epoch: inv.epoch})
 	return inv
 }
@@ -130,9 +144,9 @@ func (inv *Inventory) Hear(ctx context.Context, news []News) error {
 }
 
 func (inv *Inventory) follow(ctx context.Context, news []News) error {
-	touched, routes := map[int]bool{}, false
+	touched, gateways := map[int]bool{}, false
 	for _, n := range news {
-		routes = routes || n.Routes
+		gateways = gateways || n.Gateways
 		if !n.Link {
 			continue
 		}
@@ -140,16 +154,18 @@ func (inv *Inventory) follow(ctx context.Context, news []News) error {
 			return err
 		}
 	}
-	if routes {
+	if gateways {
 		routes, err := inv.source.Routes(ctx)
 		if err != nil {
 			return err
 		}
 		before := inv.b.gateways
 		inv.b.route(routes)
-		for index := range inv.b.links {
-			if !slices.Equal(gatewaysOf(before[index]), gatewaysOf(inv.b.gateways[index])) {
-				touched[index] = true
+		for _, gateways := range []map[int][]state.Route{before, inv.b.gateways} {
+			for index := range gateways {
+				if !slices.Equal(gatewaysOf(before[index]), gatewaysOf(inv.b.gateways[index])) {
+					touched[index] = true
+				}
 			}
 		}
 	}
@@ -276,18 +292,17 @@ func (inv *Inventory) describeAll() {
 	inv.describe(all)
 }
 
-// describe makes the NICs of these links anew, publishes those that have changed, and
-// looks which ones are lacking where links have come or gone.
+// describe makes the NICs of these links anew, and those that are lacking since links
+// have come or gone, and publishes what has changed.
 func (inv *Inventory) describe(links map[int]bool) {
 	fresh, gone := map[string]*Nic{}, map[string]bool{}
-	population := !inv.whole
 	for index := range links {
 		if key, ok := inv.keys[index]; ok {
 			gone[key] = true
 			delete(inv.keys, index)
 		}
 	}
-	for _, index := range sorted(links) {
+	for _, index := range slices.Sorted(maps.Keys(links)) {
 		l := inv.b.links[index]
 		if l == nil || l.Type == loopback {
 			continue
@@ -296,23 +311,20 @@ func (inv *Inventory) describe(links map[int]bool) {
 		key := inv.keyFor(&n, fresh)
 		fresh[key], inv.keys[index] = &n, key
 	}
-	for key := range gone {
-		population = population || fresh[key] == nil
-	}
-	for key := range fresh {
-		population = population || !gone[key]
-	}
-	if population || len(links) == len(inv.b.links) {
-		for key, n := range inv.nics {
-			if !n.Present {
-				gone[key] = true
-			}
+	for name := range inv.b.stirred {
+		if key, ok := inv.lacking[name]; ok {
+			gone[key] = true
+			delete(inv.lacking, name)
 		}
-		for _, name := range inv.b.lacking() {
+	}
+	for _, name := range slices.Sorted(maps.Keys(inv.b.stirred)) {
+		if inv.b.lacks(name) {
 			n := inv.b.missing(name)
-			fresh[inv.keyFor(&n, fresh)] = &n
+			key := inv.keyFor(&n, fresh)
+			fresh[key], inv.lacking[name] = &n, key
 		}
 	}
+	clear(inv.b.stirred)
 	inv.publish(fresh, gone)
 }
 
@@ -330,15 +342,6 @@ func (inv *Inventory) keyFor(n *Nic, fresh map[string]*Nic) string {
 		return n.ID + " " + n.Name
 	}
 	return n.ID
-}
-
-func sorted(set map[int]bool) []int {
-	out := make([]int, 0, len(set))
-	for i := range set {
-		out = append(out, i)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // publish takes over fresh descriptions, in the place of those that are gone, and
@@ -363,42 +366,16 @@ func (inv *Inventory) publish(fresh map[string]*Nic, gone map[string]bool) {
 		return
 	}
 	slices.SortFunc(changes, func(a, b Change) int { return compare(cmp.Or(a.New, a.Old), cmp.Or(b.New, b.Old)) })
-	v := &Version{Epoch: inv.epoch, Revision: inv.current.Load().Revision, Nics: inv.ordered(changes)}
+	last := inv.current.Load()
+	v := &Version{Epoch: inv.epoch, Revision: last.Revision}
 	for i := range changes {
 		v.Revision++
 		changes[i].Revision = v.Revision
 	}
+	if len(changes) < last.list.length/2 {
+		v.list = last.list.with(changes)
+	} else {
+		v.list = listOf(slices.Collect(maps.Values(inv.nics)))
+	}
 	inv.tell(v, changes)
-}
-
-// ordered are all NICs. Where none has come or gone only those that have changed are
-// put into a copy of the last list.
-func (inv *Inventory) ordered(changes []Change) []*Nic {
-	last := inv.current.Load().Nics
-	if slices.ContainsFunc(changes, func(c Change) bool { return c.Old == nil || c.New == nil || compare(c.Old, c.New) != 0 }) {
-		all := make([]*Nic, 0, len(inv.nics))
-		for _, n := range inv.nics {
-			all = append(all, n)
-		}
-		slices.SortFunc(all, compare)
-		return all
-	}
-	all := slices.Clone(last)
-	for _, c := range changes {
-		if i, ok := slices.BinarySearchFunc(all, c.Old, compare); ok {
-			all[i] = c.New
-		}
-	}
-	return all
-}
-
-// compare orders by index, those that are not there last, by name.
-func compare(a, b *Nic) int {
-	if a.Present != b.Present {
-		if a.Present {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Name, b.Name))
 }

@@ -70,7 +70,7 @@ func start(t *testing.T, h *scripted) (*inventory.Inventory, *inventory.Watch) {
 	t.Helper()
 	inv := inventory.New(source{h}, func(state.Snapshot) inventory.Knowledge { return inventory.Knowledge{ID: idOf} })
 	w, v, err := inv.Watch(t.Context(), nil)
-	if err != nil || v == nil || len(v.Nics) != len(h.Links) {
+	if err != nil || v == nil || len(v.Nics()) != len(h.Links) {
 		t.Fatalf("%v, %v", v, err)
 	}
 	return inv, w
@@ -90,7 +90,7 @@ func told(t *testing.T, w *inventory.Watch) []string {
 	cancel()
 	changes, v, err := w.Next(ctx)
 	if v != nil {
-		return []string{fmt.Sprintf("anew with %d", len(v.Nics))}
+		return []string{fmt.Sprintf("anew with %d", len(v.Nics()))}
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestHear(t *testing.T) {
 	hear(t, inv, inventory.News{Index: 2, Link: true})
 	want(t, "a cable", told(t, w), "e0 bond0")
 	v, _ := inv.Current(t.Context())
-	if n := v.Nics[2]; n.Name != "bond0" || n.ActiveSlave != "e1" || n.CarrierUps != 1 {
+	if n := v.Nics()[2]; n.Name != "bond0" || n.ActiveSlave != "e1" || n.CarrierUps != 1 {
 		t.Errorf("%s: active slave %s, %d carriers", n.Name, n.ActiveSlave, n.CarrierUps)
 	}
 	h.change(9, func(l *state.Link) { l.AdminUp, l.Carrier = false, false })
@@ -144,7 +144,7 @@ func TestHear(t *testing.T) {
 	hear(t, inv, inventory.News{Index: 10, Link: true})
 	want(t, "an address", told(t, w), "bond0.5")
 	h.Routes = []state.Route{{Table: state.MainTable, Dst: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.254"), Link: 10}}
-	hear(t, inv, inventory.News{Index: 10, Routes: true})
+	hear(t, inv, inventory.News{Index: 10, Gateways: true})
 	want(t, "a gateway", told(t, w), "bond0.5")
 	h.Links = slices.DeleteFunc(h.Links, func(l state.Link) bool { return l.Index == 10 })
 	hear(t, inv, inventory.News{Index: 10, Link: true})
@@ -156,8 +156,8 @@ func TestHear(t *testing.T) {
 		t.Errorf("%d looks at everything, %d at one link", h.all, h.single)
 	}
 	v, _ = inv.Current(t.Context())
-	if !slices.IsSortedFunc(v.Nics, func(a, b *inventory.Nic) int { return a.Index - b.Index }) || len(v.Nics) != 1004 {
-		t.Errorf("%d NICs, or not in order", len(v.Nics))
+	if !slices.IsSortedFunc(v.Nics(), func(a, b *inventory.Nic) int { return a.Index - b.Index }) || len(v.Nics()) != 1004 {
+		t.Errorf("%d NICs, or not in order", len(v.Nics()))
 	}
 	if v.Revision == 0 || v.Epoch == "" {
 		t.Errorf("revision %d of %q", v.Revision, v.Epoch)
@@ -172,7 +172,7 @@ func TestCurrent(t *testing.T) {
 	h.change(2, func(l *state.Link) { l.MTU = 9000 })
 	h.writes++
 	v, err := inv.Current(t.Context())
-	if err != nil || v.Nics[0].MTU != 9000 {
+	if err != nil || v.Nics()[0].MTU != 9000 {
 		t.Errorf("%v, %v", v, err)
 	}
 	want(t, "the agent's own", told(t, w), "e0")
@@ -244,7 +244,7 @@ func TestArrival(t *testing.T) {
 		return k
 	})
 	w, v, err := inv.Watch(t.Context(), nil)
-	if err != nil || len(v.Nics) != 5 || v.Nics[4].Present || v.Nics[4].Waiting == "" {
+	if err != nil || len(v.Nics()) != 5 || v.Nics()[4].Present || v.Nics()[4].Waiting == "" {
 		t.Fatalf("%v, %v", v, err)
 	}
 	e7 := nic(7, "e7")
@@ -252,13 +252,13 @@ func TestArrival(t *testing.T) {
 	hear(t, inv, inventory.News{Index: 7, Link: true})
 	want(t, "it comes", told(t, w), "e7")
 	v, _ = inv.Current(t.Context())
-	if len(v.Nics) != 5 || !v.Nics[2].Present || v.Nics[2].Name != "e7" {
-		t.Errorf("%+v", v.Nics[2])
+	if len(v.Nics()) != 5 || !v.Nics()[2].Present || v.Nics()[2].Name != "e7" {
+		t.Errorf("%+v", v.Nics()[2])
 	}
 	h.Links = slices.Delete(h.Links, 2, 3)
 	hear(t, inv, inventory.News{Index: 7, Link: true})
 	want(t, "it goes", told(t, w), "e7")
-	if v, _ = inv.Current(t.Context()); len(v.Nics) != 5 || v.Nics[4].Present {
-		t.Errorf("%d NICs", len(v.Nics))
+	if v, _ = inv.Current(t.Context()); len(v.Nics()) != 5 || v.Nics()[4].Present {
+		t.Errorf("%d NICs", len(v.Nics()))
 	}
 }

@@ -134,17 +134,15 @@ func (n *Nic) absent(field, reason string) {
 	n.Absent[field] = reason
 }
 
-// Find returns the NIC of that id or name, or nil. The pointer is into nics. A
-// name goes before an id, as it does in documents.
-func Find(nics []Nic, ref string) *Nic {
+// Find returns the NIC of that id or name, or nil. A name goes before an id, as it does
+// in documents.
+func Find(nics []*Nic, ref string) *Nic {
 	for _, same := range []func(*Nic) bool{
 		func(n *Nic) bool { return n.Name == ref },
 		func(n *Nic) bool { return n.ID == ref },
 	} {
-		for i := range nics {
-			if same(&nics[i]) {
-				return &nics[i]
-			}
+		if i := slices.IndexFunc(nics, same); i >= 0 {
+			return nics[i]
 		}
 	}
 	return nil

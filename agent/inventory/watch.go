@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 const (
@@ -52,11 +51,11 @@ func (inv *Inventory) Watch(ctx context.Context, since *Since) (*Watch, *Version
 	w := &Watch{inv: inv, ready: make(chan struct{}, 1)}
 	now := inv.current.Load()
 	if since != nil {
-		oldest := now.Revision - uint64(len(inv.past))
+		oldest := now.Revision - uint64(len(inv.past.ring))
 		if since.Epoch != inv.epoch || since.Revision < oldest || since.Revision > now.Revision {
 			return nil, nil, ErrTooOld
 		}
-		w.push(slices.Clone(inv.past[since.Revision-oldest:]))
+		w.push(inv.past.newest(int(now.Revision - since.Revision)))
 		now = nil
 	}
 	inv.watches[w] = struct{}{}
@@ -119,11 +118,35 @@ func (inv *Inventory) tell(v *Version, changes []Change) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.current.Store(v)
-	inv.past = append(inv.past, changes...)
-	if n := len(inv.past) - mostPast; n > 0 {
-		inv.past = slices.Clone(inv.past[n:])
-	}
+	inv.past.add(changes)
 	for w := range inv.watches {
 		w.push(changes)
 	}
+}
+
+// history is the newest changes, mostPast at most. The next one goes into ring[next]
+// once that is all.
+type history struct {
+	ring []Change
+	next int
+}
+
+func (h *history) add(changes []Change) {
+	for _, c := range changes {
+		if len(h.ring) < mostPast {
+			h.ring = append(h.ring, c)
+			continue
+		}
+		h.ring[h.next] = c
+		h.next = (h.next + 1) % mostPast
+	}
+}
+
+// newest are the last n, from the oldest on.
+func (h *history) newest(n int) []Change {
+	out := make([]Change, 0, n)
+	for i := len(h.ring) - n; i < len(h.ring); i++ {
+		out = append(out, h.ring[(h.next+i)%len(h.ring)])
+	}
+	return out
 }

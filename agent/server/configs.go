@@ -93,7 +93,7 @@ func (c *configService) Stage(ctx context.Context, req *hostnicv1.StageRequest) 
 
 // documents decodes all documents, and tells the problems of all of them.
 func (c *configService) documents(ctx context.Context, all []*hostnicv1.Document) ([]netcfg.Document, error) {
-	var nics []inventory.Nic
+	var nics []*inventory.Nic
 	var out []netcfg.Document
 	var problems netcfg.Problems
 	for _, d := range all {

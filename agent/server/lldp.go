@@ -55,7 +55,7 @@ func (n *nicService) ListLldpNeighbours(ctx context.Context, req *hostnicv1.List
 }
 
 // below notes a NIC and those that it stands on. What stands on itself is noted once.
-func below(nics []inventory.Nic, n *inventory.Nic, into map[int]bool) {
+func below(nics []*inventory.Nic, n *inventory.Nic, into map[int]bool) {
 	if into[n.Index] {
 		return
 	}
@@ -65,8 +65,8 @@ func below(nics []inventory.Nic, n *inventory.Nic, into map[int]bool) {
 		names = append(names, n.Bonding.Slaves...)
 	}
 	for _, name := range names {
-		if i := slices.IndexFunc(nics, func(o inventory.Nic) bool { return o.Name == name && o.Present }); name != "" && i >= 0 {
-			below(nics, &nics[i], into)
+		if i := slices.IndexFunc(nics, func(o *inventory.Nic) bool { return o.Name == name && o.Present }); name != "" && i >= 0 {
+			below(nics, nics[i], into)
 		}
 	}
 }

@@ -17,16 +17,12 @@ type nicService struct {
 }
 
 // nics are all NICs, from memory.
-func (s *Server) nics(ctx context.Context) ([]inventory.Nic, error) {
+func (s *Server) nics(ctx context.Context) ([]*inventory.Nic, error) {
 	v, err := s.Inventory.Current(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look at the host: %w", err)
 	}
-	out := make([]inventory.Nic, len(v.Nics))
-	for i, n := range v.Nics {
-		out[i] = *n
-	}
-	return out, nil
+	return v.Nics(), nil
 }
 
 func (s *Server) look(ctx context.Context) (state.Snapshot, error) {
@@ -44,8 +40,8 @@ func (n *nicService) ListHostNics(ctx context.Context, req *hostnicv1.ListHostNi
 		return nil, err
 	}
 	resp := &hostnicv1.ListHostNicsResponse{}
-	for i := range nics {
-		resp.HostNics = append(resp.HostNics, n.server.nicToProto(&nics[i]))
+	for _, one := range nics {
+		resp.HostNics = append(resp.HostNics, n.server.nicToProto(one))
 	}
 	resp.Document, err = n.render(nics, nil, req.GetRender())
 	return resp, err
@@ -74,7 +70,7 @@ func noSuchNic(ref string) error {
 }
 
 // render writes all NICs, or one of them, as text.
-func (n *nicService) render(nics []inventory.Nic, one *inventory.Nic, f hostnicv1.DocumentFormat) ([]byte, error) {
+func (n *nicService) render(nics []*inventory.Nic, one *inventory.Nic, f hostnicv1.DocumentFormat) ([]byte, error) {
 	switch f {
 	case hostnicv1.DocumentFormat_DOCUMENT_FORMAT_UNSPECIFIED:
 		return nil, nil

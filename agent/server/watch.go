@@ -104,7 +104,7 @@ func (f *follower) anew(v *inventory.Version) error {
 		return nil
 	}
 	f.at = inventory.Since{Epoch: v.Epoch}
-	for _, n := range v.Nics {
+	for _, n := range v.Nics() {
 		if !f.wanted(n) {
 			continue
 		}

@@ -16,7 +16,7 @@ const xmlDeclaration = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`
 // writes it, and beside it what clients only read.
 type nicXML struct {
 	hostID string
-	nics   []inventory.Nic
+	nics   []*inventory.Nic
 	// ids are those of the host's NICs by name.
 	ids map[string]string
 	// attributes is the form of version 3.
@@ -31,10 +31,10 @@ type element struct {
 	Children   []element  `xml:",any"`
 }
 
-func newNicXML(hostID string, nics []inventory.Nic, attributes bool) *nicXML {
+func newNicXML(hostID string, nics []*inventory.Nic, attributes bool) *nicXML {
 	x := &nicXML{hostID: hostID, nics: nics, ids: make(map[string]string, len(nics)), attributes: attributes}
-	for i := range nics {
-		x.ids[nics[i].Name] = nics[i].ID
+	for _, n := range nics {
+		x.ids[n.Name] = n.ID
 	}
 	return x
 }
@@ -47,8 +47,8 @@ func (x *nicXML) write(w io.Writer, one *inventory.Nic) error {
 	if one != nil {
 		root = x.nic(one)
 	} else {
-		for i := range x.nics {
-			root.Children = append(root.Children, x.nic(&x.nics[i]))
+		for _, n := range x.nics {
+			root.Children = append(root.Children, x.nic(n))
 		}
 	}
 	if _, err := io.WriteString(w, xmlDeclaration); err != nil {

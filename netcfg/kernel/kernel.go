@@ -26,12 +26,13 @@ type Options struct {
 	Inject func(i int, op plan.Op) syscall.Errno
 }
 
-// Kernel is one network namespace. It has a socket each for looking, acting,
-// asking drivers and watching, so that none of them waits for another. It may be
-// used from many goroutines.
+// Kernel is one network namespace. It has a socket each for looking at everything,
+// looking at one link, acting, asking drivers and watching, so that none of them waits
+// for another. It may be used from many goroutines.
 type Kernel struct {
 	options Options
 	reader  *lane // rtnetlink, looking
+	single  *lane // rtnetlink, looking at what there are news of
 	writer  *lane // rtnetlink, acting
 	drivers *lane // generic netlink, ethtool
 	ioctls  int   // a socket for ethtool where netlink does not have it
@@ -74,6 +75,9 @@ func (k *Kernel) open() (err error) {
 	if k.reader, err = openLane(unix.NETLINK_ROUTE, k.patience); err != nil {
 		return err
 	}
+	if k.single, err = openLane(unix.NETLINK_ROUTE, k.patience); err != nil {
+		return err
+	}
 	if k.writer, err = openLane(unix.NETLINK_ROUTE, k.patience); err != nil {
 		return err
 	}
@@ -92,7 +96,7 @@ func (k *Kernel) open() (err error) {
 // error says so. Close may be called again.
 func (k *Kernel) Close() error {
 	var errs []error
-	for _, l := range []*lane{k.reader, k.writer} {
+	for _, l := range []*lane{k.reader, k.single, k.writer} {
 		if l != nil {
 			errs = append(errs, l.close())
 		}

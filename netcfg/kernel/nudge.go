@@ -35,7 +35,8 @@ func decodeEvent(m message) (Nudge, bool) {
 		if u32(m.body[8:])&unix.RTM_F_CLONED != 0 || m.body[4] == unix.RT_TABLE_LOCAL {
 			return Nudge{}, false
 		}
-		return Nudge{Index: int(u32(attribute(m.body[unix.SizeofRtMsg:], unix.RTA_OIF))), Route: true}, true
+		// struct rtmsg has the length of the destination at 1.
+		return Nudge{Index: int(u32(attribute(m.body[unix.SizeofRtMsg:], unix.RTA_OIF))), Route: true, Default: m.body[1] == 0}, true
 	}
 	return Nudge{}, false
 }
@@ -74,7 +75,7 @@ func (p *pending) add(n Nudge) {
 	before := p.set[key]
 	p.set[key] = Nudge{
 		Index: n.Index, Duplicate: n.Duplicate,
-		Link: before.Link || n.Link, Address: before.Address || n.Address, Route: before.Route || n.Route,
+		Link: before.Link || n.Link, Address: before.Address || n.Address, Route: before.Route || n.Route, Default: before.Default || n.Default,
 	}
 	if len(p.set) > mostPending {
 		p.lost = true

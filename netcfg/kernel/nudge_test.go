@@ -65,11 +65,12 @@ func TestPending(t *testing.T) {
 func TestDecodeEvent(t *testing.T) {
 	link := appendIfInfo(nil, 7, 0, 0)
 	address := appendAddress(nil, 7, wantAddress(7, "192.0.2.1/24"), true)
-	withTable := func(table int) []byte {
-		r := route(0, 7, "10.0.0.0/8", "").Route
+	to := func(destination string, table int) []byte {
+		r := route(0, 7, destination, "").Route
 		r.Table = table
 		return appendRoute(nil, r)
 	}
+	withTable := func(table int) []byte { return to("10.0.0.0/8", table) }
 	cached := appendRtMsg(nil, state.Route{Dst: wantAddress(0, "10.0.0.0/8").Prefix}, unix.RTM_F_CLONED)
 	twice := wantAddress(7, "2001:db8::1/64")
 	failed := appendAddress(nil, 7, twice, true)
@@ -88,6 +89,7 @@ func TestDecodeEvent(t *testing.T) {
 		{"short address", message{typ: unix.RTM_NEWADDR, body: address[:7]}, Nudge{}},
 		{"new route", message{typ: unix.RTM_NEWROUTE, body: withTable(254)}, Nudge{Index: 7, Route: true}},
 		{"route gone", message{typ: unix.RTM_DELROUTE, body: withTable(1000)}, Nudge{Index: 7, Route: true}},
+		{"default route", message{typ: unix.RTM_NEWROUTE, body: to("::/0", 254)}, Nudge{Index: 7, Route: true, Default: true}},
 		{"short route", message{typ: unix.RTM_NEWROUTE, body: withTable(254)[:11]}, Nudge{}},
 		{"table local", message{typ: unix.RTM_NEWROUTE, body: withTable(255)}, Nudge{}},
 		{"cache", message{typ: unix.RTM_NEWROUTE, body: cached}, Nudge{}},

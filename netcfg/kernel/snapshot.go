@@ -184,7 +184,7 @@ func dumpRoutes(conn *socket, b *budget, family uint8) ([]state.Route, error) {
 // Routes looks at the routes of all tables but local.
 func (k *Kernel) Routes(ctx context.Context) ([]state.Route, error) {
 	var routes []state.Route
-	err := k.reader.talk(ctx, func(conn *socket) (err error) {
+	err := k.single.talk(ctx, func(conn *socket) (err error) {
 		routes, err = dumpAllRoutes(conn, newBudget(ctx))
 		return err
 	})
@@ -199,7 +199,7 @@ func (k *Kernel) Routes(ctx context.Context) ([]state.Route, error) {
 func (k *Kernel) Link(ctx context.Context, index int, what What) (*state.Link, []state.Address, error) {
 	var link *state.Link
 	var addresses []state.Address
-	err := k.reader.talk(ctx, func(conn *socket) (err error) {
+	err := k.single.talk(ctx, func(conn *socket) (err error) {
 		if link, err = getLink(conn, index, what); err != nil || link == nil {
 			return err
 		}

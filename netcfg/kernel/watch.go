@@ -20,8 +20,9 @@ type Nudge struct {
 	Lost bool
 	// Index is the link that is meant, 0 for a route that has no link of its own.
 	Index int
-	// Link, Address and Route are what of it has changed.
-	Link, Address, Route bool
+	// Link, Address and Route are what of it has changed; Default says that a default
+	// route is among the routes.
+	Link, Address, Route, Default bool
 	// Duplicate is an address of the link that another host has, as the kernel has found
 	// (RFC 4862 §5.4): one that is not for ever it takes off, so that a look does not tell.
 	Duplicate netip.Addr

@@ -13,7 +13,7 @@ import (
 // cases are in agent/inventory.
 
 // nics are what a client sees.
-func (h *host) nics() []inventory.Nic {
+func (h *host) nics() []*inventory.Nic {
 	h.t.Helper()
 	s, err := h.kernel.SnapshotWith(h.t.Context(), kernel.What{Speeds: true})
 	if err != nil {
