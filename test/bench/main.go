@@ -43,11 +43,12 @@ func main() {
 }
 
 type options struct {
-	daemon  string
-	scripts []string
-	only    []string
-	rounds  int
-	settle  time.Duration
+	daemon   string
+	agentctl string
+	scripts  []string
+	only     []string
+	rounds   int
+	settle   time.Duration
 }
 
 // many is the number of VLANs from which one round is enough: the run is long, and
@@ -57,6 +58,7 @@ const many = 4000
 func run() error {
 	var o options
 	flag.StringVar(&o.daemon, "hostnicd", os.Getenv("HOSTNICD"), "the daemon")
+	flag.StringVar(&o.agentctl, "agentctl", os.Getenv("AGENTCTL"), "the client")
 	flag.IntVar(&o.rounds, "rounds", 3, fmt.Sprintf("rounds of each measurement, but one from %d VLANs on", many))
 	flag.DurationVar(&o.settle, "settle", time.Second, "pause before each measurement, in which the kernel finishes what the last one left it")
 	folder := flag.String("contestants", "", "folder of scripts that take part")
@@ -64,6 +66,7 @@ func run() error {
 	rack := flag.Bool("rack", true, "also measure the rack")
 	sizes := flag.String("n", "10,100,1000,4000", "numbers of VLANs")
 	hosts := flag.String("events", "10,1000,4000", "numbers of links of the hosts on which a cable is pulled")
+	large := flag.String("reads", "1000,4000", "numbers of links of the hosts that are read")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("%q: flags only, see -h", flag.Args())
@@ -90,19 +93,26 @@ func run() error {
 			bad++
 		}
 	}
-	sizesOfHosts, err := numbers(*hosts)
-	if err != nil {
-		return fmt.Errorf("-events %w", err)
-	}
-	for _, n := range sizesOfHosts {
-		if err := events(o, n); err != nil {
-			fmt.Println(err)
-			bad++
+	all := len(workloads)
+	for _, part := range []struct {
+		flag, sizes string
+		measure     func(options, int) error
+	}{{"-reads", *large, reads}, {"-events", *hosts, events}} {
+		sizes, err := numbers(part.sizes)
+		if err != nil {
+			return fmt.Errorf("%s %w", part.flag, err)
+		}
+		all += len(sizes)
+		for _, n := range sizes {
+			if err := part.measure(o, n); err != nil {
+				fmt.Println(err)
+				bad++
+			}
 		}
 	}
 	fmt.Print(legend)
 	if bad > 0 {
-		return fmt.Errorf("something failed in %d of %d workloads", bad, len(workloads)+len(sizesOfHosts))
+		return fmt.Errorf("something failed in %d of %d workloads", bad, all)
 	}
 	return nil
 }
