@@ -19,6 +19,9 @@ import (
 // hidden is true of what a terminal acts on or does not show, and of what reorders
 // the text around it.
 func hidden(r rune) bool {
+	if r >= ' ' && r < 0x7f { // nearly all there is, on a host with thousands of links
+		return false
+	}
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == utf8.RuneError
 }
 
@@ -100,41 +103,50 @@ func sanitizeMessage(m protoreflect.Message) {
 			sanitizeMap(field.MapValue(), v.Map())
 		case field.IsList():
 			for i := range v.List().Len() {
-				v.List().Set(i, sanitized(field, v.List().Get(i)))
+				if clean, other := sanitized(field, v.List().Get(i)); other {
+					v.List().Set(i, clean)
+				}
 			}
 		default:
-			m.Set(field, sanitized(field, v))
+			if clean, other := sanitized(field, v); other {
+				m.Set(field, clean)
+			}
 		}
 		return true
 	})
 }
 
 func sanitizeMap(field protoreflect.FieldDescriptor, m protoreflect.Map) {
-	var keys []protoreflect.MapKey
-	m.Range(func(key protoreflect.MapKey, _ protoreflect.Value) bool {
-		keys = append(keys, key)
+	var unclean []protoreflect.MapKey
+	m.Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
+		if clean, other := sanitized(field, v); other {
+			m.Set(key, clean)
+		}
+		if strings.ContainsFunc(key.String(), hidden) {
+			unclean = append(unclean, key)
+		}
 		return true
 	})
-	slices.SortFunc(keys, func(a, b protoreflect.MapKey) int { return strings.Compare(a.String(), b.String()) })
-	for _, key := range keys {
-		v := sanitized(field, m.Get(key))
-		if clean := printable(key.String()); clean != key.String() {
-			m.Clear(key)
-			key = protoreflect.ValueOfString(clean).MapKey()
-		}
-		m.Set(key, v)
+	slices.SortFunc(unclean, func(a, b protoreflect.MapKey) int { return strings.Compare(a.String(), b.String()) })
+	for _, key := range unclean {
+		v := m.Get(key)
+		m.Clear(key)
+		m.Set(protoreflect.ValueOfString(printable(key.String())).MapKey(), v)
 	}
 }
 
-func sanitized(field protoreflect.FieldDescriptor, v protoreflect.Value) protoreflect.Value {
+// sanitized is a value in print, and whether that is another one.
+func sanitized(field protoreflect.FieldDescriptor, v protoreflect.Value) (clean protoreflect.Value, other bool) {
 	switch field.Kind() {
 	case protoreflect.StringKind:
+		allowed := ""
 		if field.Name() == "error" { // of an operation, which has a reason a line
-			return protoreflect.ValueOfString(spell(v.String(), "\n"))
+			allowed = "\n"
 		}
-		return protoreflect.ValueOfString(printable(v.String()))
+		text := spell(v.String(), allowed)
+		return protoreflect.ValueOfString(text), text != v.String()
 	case protoreflect.MessageKind:
 		sanitizeMessage(v.Message())
 	}
-	return v
+	return v, false
 }
