@@ -20,6 +20,7 @@ import (
 // rehearsal, which is what it does unless told otherwise, it does everything twice.
 type agent struct {
 	daemon   string
+	settings string // a file, or empty
 	rehearse bool
 	cmd      *exec.Cmd
 	ended    chan struct{}
@@ -45,6 +46,9 @@ func (a *agent) start(ctx context.Context, w workload, dir string) error {
 	}
 	socket := filepath.Join(dir, "sock")
 	a.cmd = exec.CommandContext(ctx, a.daemon, "--state-dir", filepath.Join(dir, "state"), "--socket", socket, "--log-level", "error")
+	if a.settings != "" {
+		a.cmd.Args = append(a.cmd.Args, "--config", a.settings)
+	}
 	a.cmd.Stderr = os.Stderr
 	if err := a.cmd.Start(); err != nil {
 		return err

@@ -65,6 +65,8 @@ func run() error {
 	only := flag.String("only", "", "the contestants that take part, a,b,c (default all)")
 	rack := flag.Bool("rack", true, "also measure the rack")
 	sizes := flag.String("n", "10,100,1000,4000", "numbers of VLANs")
+	lent := flag.Int("leases", 0, "how often each DHCP client gets an address (default never)")
+	careful := flag.Int("leases-probed", 0, "the same for clients that first look whether somebody else has it, which takes seconds")
 	hosts := flag.String("events", "10,1000,4000", "numbers of links of the hosts on which a cable is pulled")
 	large := flag.String("reads", "1000,4000", "numbers of links of the hosts that are read")
 	flag.Parse()
@@ -110,11 +112,13 @@ func run() error {
 			}
 		}
 	}
-	fmt.Print(legend)
+	if len(workloads) > 0 {
+		fmt.Print(legend)
+	}
 	if bad > 0 {
 		return fmt.Errorf("something failed in %d of %d workloads", bad, all)
 	}
-	return nil
+	return leases(o, *lent, *careful)
 }
 
 const legend = `
