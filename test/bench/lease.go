@@ -231,7 +231,7 @@ func takeCable(far *netlink.Handle) error {
 // leaseServer is dnsmasq, which answers at once.
 func leaseServer(ctx context.Context, dir string) (*process, error) {
 	p := &process{}
-	return p, p.start(ctx, "sockets bound exclusively to interface", "dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null",
+	return p, p.start(ctx, "sockets bound exclusively", "dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null",
 		"--interface=s0", "--except-interface=lo", "--bind-interfaces", "--no-ping", "--user=root", "--log-facility=-", "--dhcp-authoritative",
 		"--pid-file="+filepath.Join(dir, "dnsmasq.pid"), "--dhcp-leasefile="+filepath.Join(dir, "dnsmasq.leases"), "--dhcp-range=192.0.2.100,192.0.2.150,2m")
 }

@@ -67,6 +67,7 @@ func run() error {
 	sizes := flag.String("n", "10,100,1000,4000", "numbers of VLANs")
 	lent := flag.Int("leases", 0, "how often each DHCP client gets an address (default never)")
 	careful := flag.Int("leases-probed", 0, "the same for clients that first look whether somebody else has it, which takes seconds")
+	crowd := flag.Int("clients", 0, "NICs on dhcp of a host (default none)")
 	hosts := flag.String("events", "10,1000,4000", "numbers of links of the hosts on which a cable is pulled")
 	large := flag.String("reads", "1000,4000", "numbers of links of the hosts that are read")
 	flag.Parse()
@@ -118,7 +119,7 @@ func run() error {
 	if bad > 0 {
 		return fmt.Errorf("something failed in %d of %d workloads", bad, all)
 	}
-	return leases(o, *lent, *careful)
+	return errors.Join(leases(o, *lent, *careful), clients(o, *crowd))
 }
 
 const legend = `
