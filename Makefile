@@ -126,10 +126,11 @@ proto: $(BUF) $(GEN_GO) $(GEN_GRPC) ## generate the Go code of proto/
 	cd proto && PATH=$(dir $(GEN_GO)):$(dir $(GEN_GRPC)):$$PATH $(BUF) generate
 
 .PHONY: proto-check
-proto-check: $(BUF) $(GEN_GO) $(GEN_GRPC) ## lint proto/, and see that the Go code is what it generates
+proto-check: $(BUF) $(GEN_GO) $(GEN_GRPC) ## lint proto/, and see that it breaks no client and that the Go code is what it generates
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && cd proto && $(BUF) lint && \
 		PATH=$(dir $(GEN_GO)):$(dir $(GEN_GRPC)):$$PATH $(BUF) generate -o "$$tmp" && \
-		if ! diff -r -x '*.proto' -x '*.yaml' . "$$tmp"; then echo 'please make proto'; exit 1; fi
+		if ! diff -r -x '*.proto' -x '*.yaml' -x testdata . "$$tmp"; then echo 'please make proto'; exit 1; fi
+	@test/proto-breaking $(BUF)
 
 .PHONY: install
 install: ## what make build made, to DESTDIR and PREFIX (/usr)
