@@ -37,7 +37,7 @@ KERNEL_PKGS ?= $(LONGEST) $(filter-out $(LONGEST),$(shell grep -rlE --include='*
 
 .PHONY: help
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/hostnicd and bin/agentctl
@@ -83,6 +83,10 @@ test-guest: package ## a whole host: the .deb installed, rebooted, cut off from 
 	HOSTNIC_DEB=$$(echo $(CURDIR)/bin/*.deb) HOSTNIC_NEXT_DEB=$$(echo $(CURDIR)/bin/next/*.deb) \
 		go test -count=1 -timeout 20m -tags guest ./test/guest $(FLAGS)
 
+.PHONY: test-hardware
+test-hardware: build ## a NIC with a driver and a cable, the race detector, another kernel: emulated, 15 minutes; PARTS=nic for some
+	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/hardware/run $(PARTS)
+
 # The daemon that dies, and is refused, where a test says.
 .PHONY: bin/hostnicd-crash
 bin/hostnicd-crash:
@@ -117,6 +121,7 @@ lint: $(GOLANGCI) ## gofmt, go vet, golangci-lint, shellcheck where there is one
 	go vet ./...
 	go vet -tags kernel ./...
 	go vet -tags guest,man ./cmd/... ./test/guest
+	go vet -tags kernel,hardware ./test/hardware
 	$(GOLANGCI) run
 	@if command -v shellcheck >/dev/null; then \
 		grep -rlE --exclude-dir=.git --exclude-dir=bin '^#!/bin/(ba)?sh' . | xargs shellcheck; fi
