@@ -18,6 +18,8 @@ TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hostnic/bin
 BUF := $(TOOLS)/buf-v1.75.0/buf
 GEN_GO := $(TOOLS)/protoc-gen-go-v1.36.12/protoc-gen-go
 GEN_GRPC := $(TOOLS)/protoc-gen-go-grpc-v1.6.2/protoc-gen-go-grpc
+GRPCURL := $(TOOLS)/grpcurl-v1.9.4/grpcurl
+GHZ := $(TOOLS)/ghz-v0.120.0/ghz
 NFPM := $(TOOLS)/nfpm-v2.43.0/nfpm
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 
@@ -87,6 +89,13 @@ test-guest: package ## a whole host: the .deb installed, rebooted, cut off from 
 test-hardware: build ## a NIC with a driver and a cable, the race detector, another kernel: emulated, 15 minutes; PARTS=nic for some
 	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/hardware/run $(PARTS)
 
+LOAD ?= 1m
+
+.PHONY: test-clients
+test-clients: setup-tests build $(GRPCURL) $(GHZ) ## grpcurl and ghz as clients, over the socket and TLS, while commits run; LOAD=1m each
+	GRPCURL=$(GRPCURL) GHZ=$(GHZ) HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl HOSTNIC_NEED=all \
+		go test -count=1 -tags kernel,clients -exec '$(CURDIR)/test/run-in-kernel' ./test/controlplane -run 'TestGrpcurl|TestGhz' -load $(LOAD) -v $(FLAGS)
+
 # The daemon that dies, and is refused, where a test says.
 .PHONY: bin/hostnicd-crash
 bin/hostnicd-crash:
@@ -121,7 +130,7 @@ lint: $(GOLANGCI) ## gofmt, go vet, golangci-lint, shellcheck where there is one
 	go vet ./...
 	go vet -tags kernel ./...
 	go vet -tags guest,man ./cmd/... ./test/guest
-	go vet -tags kernel,hardware ./test/hardware
+	go vet -tags kernel,hardware,clients ./test/hardware ./test/controlplane
 	$(GOLANGCI) run
 	@if command -v shellcheck >/dev/null; then \
 		grep -rlE --exclude-dir=.git --exclude-dir=bin '^#!/bin/(ba)?sh' . | xargs shellcheck; fi
@@ -191,6 +200,10 @@ $(GEN_GO):
 	GOBIN=$(@D) go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 $(GEN_GRPC):
 	GOBIN=$(@D) go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+$(GRPCURL):
+	GOBIN=$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+$(GHZ):
+	GOBIN=$(@D) go install github.com/bojand/ghz/cmd/ghz@v0.120.0
 $(NFPM):
 	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 $(GOLANGCI):
