@@ -54,6 +54,7 @@ type flags struct {
 
 func command() *cobra.Command {
 	var f flags
+	var version bool
 	cmd := &cobra.Command{
 		Use:   "hostnicd",
 		Short: "The agent that owns the network configuration of one host",
@@ -65,11 +66,15 @@ foreground until SIGTERM, and then leaves the network as it is.
 Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 2 called wrongly.`,
 		Args:          func(_ *cobra.Command, args []string) error { return noArguments(args) },
-		Version:       agent.Version,
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "hostnicd", agent.Version)
+				return err
+			}
+			return run(cmd.Context(), f)
+		},
 	}
-	cmd.SetVersionTemplate("hostnicd {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.Flags().StringVar(&f.config, "config", "", "settings file (default "+agent.DefaultConfigFile+", which may be missing)")
@@ -80,6 +85,9 @@ Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 	cmd.Flags().StringVar(&f.drift, "drift", "", "what to do when somebody changes what the agent has configured: report or heal (default "+agent.DefaultDrift+")")
 	cmd.Flags().StringVar(&f.metrics, "metrics", "", "where Prometheus is told what the agent knows: IP:PORT or the path of a socket (default nowhere)")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default "+agent.DefaultLogLevel+")")
+	// A version that cobra prints goes through text/template, which calls methods by name:
+	// the linker then has to keep all there are.
+	cmd.Flags().BoolVarP(&version, "version", "v", false, "version for hostnicd")
 	cmd.AddCommand(guardCommand())
 	cmd.AddCommand(extras()...)
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true})

@@ -105,6 +105,10 @@ func (a *agent) do(ctx context.Context, t task) error {
 	if _, err := a.client.Stage(ctx, a.stages[t]); err != nil {
 		return err
 	}
+	return a.commit(ctx)
+}
+
+func (a *agent) commit(ctx context.Context) error {
 	// The others do not probe either.
 	stream, err := a.client.Commit(ctx, &hostnicv1.CommitRequest{Options: &hostnicv1.ApplyOptions{NoRehearse: !a.rehearse, Probes: []string{"none"}}})
 	if err != nil {

@@ -70,6 +70,7 @@ func run() error {
 	crowd := flag.Int("clients", 0, "NICs on dhcp of a host (default none)")
 	hosts := flag.String("events", "10,1000,4000", "numbers of links of the hosts on which a cable is pulled")
 	large := flag.String("reads", "1000,4000", "numbers of links of the hosts that are read")
+	started := flag.String("starts", strconv.Itoa(startNICs), "numbers of NICs of the hosts on which the daemon is started")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("%q: flags only, see -h", flag.Args())
@@ -100,7 +101,7 @@ func run() error {
 	for _, part := range []struct {
 		flag, sizes string
 		measure     func(options, int) error
-	}{{"-reads", *large, reads}, {"-events", *hosts, events}} {
+	}{{"-reads", *large, reads}, {"-events", *hosts, events}, {"-starts", *started, starts}} {
 		sizes, err := numbers(part.sizes)
 		if err != nil {
 			return fmt.Errorf("%s %w", part.flag, err)
