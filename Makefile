@@ -188,9 +188,13 @@ package: build man $(NFPM) ## bin/hostnic*.deb and bin/hostnic*.rpm, with NFPM o
 	printf 'hostnic (%s-1) unstable; urgency=medium\n\n  * The changes are in the history of the source.\n\n -- hostnic maintainers <maintainers@hostnic.invalid>  %s\n' \
 		'$(PACKAGE_VERSION)' "$$(LC_ALL=C date -u -R -d @$(PACKAGE_EPOCH))" | gzip -9n >bin/root/usr/share/doc/hostnic/changelog.Debian.gz
 	find bin/root -exec touch -h -d @$(PACKAGE_EPOCH) {} +
-	for format in deb rpm; do \
-		SOURCE_DATE_EPOCH=$(PACKAGE_EPOCH) PACKAGE_VERSION='$(PACKAGE_VERSION)' \
-			$(NFPM) package --config systemd/package/nfpm.yaml --packager $$format --target bin/; done
+	printf -- '- {semver: "%s", date: %s, packager: hostnic maintainers <maintainers@hostnic.invalid>, changes: [{note: The changes are in the history of the source.}]}\n' \
+		'$(PACKAGE_VERSION)-1' "$$(date -u +%Y-%m-%dT%H:%M:%SZ -d @$(PACKAGE_EPOCH))" >bin/changelog.yaml
+	{ echo 'changelog: bin/changelog.yaml'; cat systemd/package/nfpm.yaml; \
+		(cd bin/root && find usr/share/{doc,man} -type f ! -name changelog.Debian.gz | sort) | sed 's|.*|  - {src: bin/root/&, dst: /&, type: doc}|'; } >bin/rpm.yaml
+	export SOURCE_DATE_EPOCH=$(PACKAGE_EPOCH) PACKAGE_VERSION='$(PACKAGE_VERSION)'; \
+		$(NFPM) package --config systemd/package/nfpm.yaml --packager deb --target bin/; \
+		$(NFPM) package --config bin/rpm.yaml --packager rpm --target bin/
 
 .PHONY: clean
 clean: ## remove what build made; the tools in ~/.cache/hostnic stay
