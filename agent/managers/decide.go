@@ -90,8 +90,10 @@ func (f Files) networkManager(l Link) *Claim {
 		return nil
 	}
 	drop := &Drop{
-		Path:    "etc/NetworkManager/conf.d/90-hostnic-" + l.Name + ".conf",
-		Content: mark + "[device-hostnic-" + l.Name + "]\nmatch-device=interface-name:=" + l.Name + "\nmanaged=0\n",
+		Path: "etc/NetworkManager/conf.d/90-hostnic-" + l.Name + ".conf",
+		// managed=0 in a section of the device would be nicer, but counts for links that come
+		// after it is read (1.42). It takes the addresses off, and sets the link down.
+		Content: mark + "[keyfile]\nunmanaged-devices+=interface-name:=" + l.Name + "\n",
 		Reload:  []string{"systemctl", "reload", "NetworkManager"},
 	}
 	return &Claim{Manager: NetworkManager, Reason: "/" + state + " says managed=" + managed, HandOver: drop.commands(), Drop: drop}

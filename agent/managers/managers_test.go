@@ -31,7 +31,7 @@ func TestFault_B9(t *testing.T) {
 		"NetworkManager": {
 			Files{nm: "", "run/NetworkManager/devices/2": "[device]\nmanaged=1\nconnection-uuid=4a\n"},
 			NetworkManager, "/run/NetworkManager/devices/2 says managed=1", []string{
-				`printf '[device-hostnic-eth0]\nmatch-device=interface-name:=eth0\nmanaged=0\n' > /etc/NetworkManager/conf.d/90-hostnic-eth0.conf`,
+				`printf '[keyfile]\nunmanaged-devices+=interface-name:=eth0\n' > /etc/NetworkManager/conf.d/90-hostnic-eth0.conf`,
 				"systemctl reload NetworkManager",
 			},
 		},

@@ -48,8 +48,10 @@ const (
 	Kea     Feature = "kea"
 	Kea6    Feature = "kea6"
 
-	// Another manager of links, with the bus by which it is talked to.
-	Networkd Feature = "networkd"
+	// Other managers of links, with the bus by which they are talked to.
+	Networkd       Feature = "networkd"
+	NetworkManager Feature = "networkmanager"
+	Ifupdown       Feature = "ifupdown"
 
 	Lldpd    Feature = "lldpd"    // the other end of LLDP
 	Promtool Feature = "promtool" // Prometheus's judge of metrics and rules
@@ -146,6 +148,13 @@ var probes = map[Feature]func() error{
 		}
 		return there("/usr/bin/dbus-daemon")
 	}),
+	NetworkManager: sync.OnceValue(func() error {
+		if err := there(NetworkManagerPath()); err != nil {
+			return err
+		}
+		return there("/usr/bin/dbus-daemon")
+	}),
+	Ifupdown: sync.OnceValue(func() error { return there(IfupPath()) }),
 	Lldpd:    sync.OnceValue(func() error { return there(LldpdPath()) }),
 	Promtool: sync.OnceValue(func() error { return there(PromtoolPath()) }),
 }

@@ -170,6 +170,12 @@ func Kea6Path() string { return unpacked("kea6", "/usr/sbin/kea-dhcp6") }
 // NetworkdPath is systemd-networkd, when Networkd is there.
 func NetworkdPath() string { return "/usr/lib/systemd/systemd-networkd" }
 
+// NetworkManagerPath is NetworkManager, when it is there.
+func NetworkManagerPath() string { return unpacked("networkmanager", "/usr/sbin/NetworkManager") }
+
+// IfupPath is the ifup of ifupdown, when that is there.
+func IfupPath() string { return unpacked("ifupdown", "/usr/sbin/ifup") }
+
 // LldpdPath is lldpd, when Lldpd is there.
 func LldpdPath() string { return unpacked("lldpd", "/usr/sbin/lldpd") }
 
