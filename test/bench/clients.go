@@ -38,7 +38,7 @@ func clients(o options, count int) error {
 		if err != nil {
 			return err
 		}
-		defer far.Close()
+		defer func() { _ = far.Close() }()
 		if err := leaseSwitch(far); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
@@ -86,7 +86,7 @@ func manyCables(far *netlink.Handle, count int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(here) //nolint:errcheck // it was only read
+	defer unix.Close(here)
 	bridge, err := far.LinkByName("br0")
 	if err != nil {
 		return err
@@ -241,7 +241,7 @@ func (a *agent) effort(ctx context.Context, metrics string, many int) (e effort,
 	if err != nil {
 		return e, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was only read
+	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return e, err

@@ -116,7 +116,7 @@ func leaseRound(o options, c dhcpClient, careful bool) (took time.Duration, err 
 		if err != nil {
 			return err
 		}
-		defer far.Close()
+		defer func() { _ = far.Close() }()
 		if err := leaseCable(far); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}

@@ -11,7 +11,7 @@ import (
 const (
 	onDHCP6 = `host_nics: [{name: eth0, ipv6_boot_protocol: dhcp}]`
 	onPoly  = `host_nics: [{name: eth0, ipv6_boot_protocol: poly_dhcp_autoconf}]`
-	lends6  = "2001:db8:1::100,2001:db8:1::1ff,64,2m"
+	lends6  = "2001:db8:1::100,2001:db8:1::1ff,64,30m"
 )
 
 // lent6 are the addresses that agentctl shows as those of DHCPv6.
