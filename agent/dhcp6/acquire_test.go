@@ -176,7 +176,7 @@ func TestFault_E10(t *testing.T) {
 		if len(sent) < 50 || len(sent) > 70 {
 			t.Errorf("%d messages in two days", len(sent))
 		}
-		last := time.Duration(0)
+		last, odd := time.Duration(0), 0
 		for i := 1; i < len(sent); i++ {
 			rt := sent[i].at - sent[i-1].at
 			switch {
@@ -187,11 +187,17 @@ func TestFault_E10(t *testing.T) {
 			default:
 				within(t, "longest", rt, maxRT*9/10, maxRT*11/10)
 			}
+			if d := rt - 2*last; d.Abs() > 10*time.Millisecond {
+				odd++
+			}
 			last = rt
 			same(t, "transaction", sent[i].TransactionID, sent[0].TransactionID)
 			elapsed := optionOf(sent[i].Message, dhcpv6.OptionElapsedTime)
 			want := min((sent[i].at-sent[0].at+5*time.Millisecond)/(10*time.Millisecond), 0xffff)
 			same(t, "elapsed", int(elapsed[0])<<8|int(elapsed[1]), int(want))
+		}
+		if odd < 8 { // hosts that started together do not stay together
+			t.Errorf("%d of the pauses are not just doubled", odd)
 		}
 	})
 	bounded := newServer(1, "2001:db8::100").option(number(dhcpv6.OptionSolMaxRT, 60))

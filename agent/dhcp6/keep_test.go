@@ -61,7 +61,9 @@ func TestManyRenewals(t *testing.T) {
 			within(t, "renewals", time.Duration(len(l.messages())), 364, 366)
 			measure(&after)
 		}
-		same(t, "goroutines", runtime.NumGoroutine(), goroutines)
+		if n := runtime.NumGoroutine(); n > goroutines { // fewer where another test's were still ending
+			t.Errorf("%d goroutines, before %d", n, goroutines)
+		}
 		if after.HeapAlloc > before.HeapAlloc+1<<20 {
 			t.Errorf("%d bytes more", after.HeapAlloc-before.HeapAlloc)
 		}

@@ -194,6 +194,15 @@ func TestFault_E23(t *testing.T) {
 		same(t, "lease", text(lease), "2001:db8::100")
 		within(t, "its end", lease.Expires()-l.now(), 59*time.Minute, time.Hour-confirmLasts)
 
+		for _, r := range l.records.By { // a clock that was set back makes nothing longer
+			r.Expires = r.Expires.Add(1000 * time.Hour)
+			l.records.By["eth0"] = r
+		}
+		l.reboot()
+		l.begin(plain)
+		l.sleep(confirmLasts + time.Second)
+		within(t, "its end", l.status().Lease.Expires()-l.now(), 59*time.Minute, time.Hour-confirmLasts)
+
 		l.off() // it has ended while the machine was off
 		time.Sleep(2 * time.Hour)
 		l.reboot()
@@ -212,6 +221,35 @@ func TestFault_E23(t *testing.T) {
 		l.begin(plain)
 		l.bound("2001:db8:1::100", 5*time.Second)
 		same(t, "messages", l.told(), "[CONFIRM SOLICIT REQUEST]")
+	}, s)
+}
+
+// Who has given a lease back does not ask for it on the next link, and what one link's
+// server says of back-off is not for the next.
+func TestFlapForgets(t *testing.T) {
+	s := newServer(1, "2001:db8::100").option(number(dhcpv6.OptionSolMaxRT, 60))
+	inLab(t, func(t *testing.T, l *lab) {
+		l.begin(plain)
+		l.bound("2001:db8::100", 2*time.Second)
+		s.silent = true
+		if err := l.Release(t.Context(), "eth0"); err != nil {
+			t.Fatal(err)
+		}
+		l.Link("eth0", Link{})
+		same(t, "state", l.status().State, Stopped)
+		l.Link("eth0", upLink)
+		l.sleep(time.Minute)
+		same(t, "messages", l.told(), "[SOLICIT REQUEST RELEASE]")
+
+		if err := l.Renew(t.Context(), "eth0"); err != nil {
+			t.Fatal(err)
+		}
+		l.flap(true)
+		l.forgetSent()
+		l.sleep(4 * time.Hour)
+		if n := len(l.messages()); n > 25 {
+			t.Errorf("%d messages in 4 hours", n)
+		}
 	}, s)
 }
 
