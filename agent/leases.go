@@ -181,7 +181,7 @@ func (l *leases) news(c engine.Client) bool {
 func (l *leases) start(c engine.Client) error {
 	mac, _ := macOf(c.MAC)
 	if c.V6 {
-		return l.v6.Start(dhcp6.Config{NIC: c.Link, DUID: dhcp.DUID(l.host), IAID: dhcp.IAID(c.Base, c.VLAN), Stateless: c.Stateless},
+		return l.v6.Start(dhcp6.Config{NIC: c.Link, DUID: dhcp.DUID(l.host), IAID: dhcp.IAID(c.Base, c.VLAN), Stateless: c.Stateless, RapidCommit: true},
 			dhcp6.Link{Index: c.Index, Ready: c.Ready, Ups: c.Ups, MAC: mac, Local: c.Local})
 	}
 	return l.v4.Start(dhcp.Config{
