@@ -7,11 +7,13 @@ import (
 	"github.com/hostnic/hostnic/agent/doctor"
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/server"
+	"github.com/hostnic/hostnic/netcfg"
 )
 
 // examiner gathers what the doctor judges.
 type examiner struct {
 	eye      eye
+	heard    func(link string) []netcfg.Neighbour
 	engine   *engine.Engine
 	remote   *server.Remote
 	stateDir string
@@ -37,9 +39,19 @@ func (x examiner) Examine(ctx context.Context) ([]doctor.Finding, []doctor.Skipp
 			f.Owned[link.Name] = true
 		}
 	}
+	expected := map[string]*netcfg.ExpectedNeighbour{}
 	for i := range sight.Running.HostNics {
-		if n := &sight.Running.HostNics[i]; n.Bonding != nil {
+		n := &sight.Running.HostNics[i]
+		if n.Bonding != nil {
 			f.Slaves[n.Name] = n.Bonding.Slaves
+		}
+		if n.ExpectedNeighbour != nil {
+			expected[n.Name] = n.ExpectedNeighbour
+		}
+	}
+	for _, l := range sight.Links {
+		if e, link := expected[l.Name], s.Link(l.Index); e != nil && link != nil {
+			f.Cables = append(f.Cables, doctor.Cable{Nic: link.Name, Carrier: link.Carrier, Expected: e, Heard: x.heard(link.Name)})
 		}
 	}
 	for _, m := range x.engine.Missing {

@@ -35,6 +35,16 @@ func (a *agent) recheck(ctx context.Context) error {
 	}
 }
 
+// heard are the LLDP neighbours of a link.
+func (a *agent) heard(link string) (out []netcfg.Neighbour) {
+	for _, n := range a.lldp.Neighbours() {
+		if n.Nic == link {
+			out = append(out, netcfg.Neighbour{SystemName: n.SystemName, ChassisID: n.Chassis.Value, PortID: n.Port.Value, PortDescription: n.PortDescription})
+		}
+	}
+	return out
+}
+
 // cabled are the NICs that are up and at whose end there may be a cable: hardware, and
 // what else the agent manages that is no bond and no VLAN.
 func cabled(nics []*inventory.Nic) []lldp.Port {

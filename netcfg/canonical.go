@@ -26,6 +26,7 @@ func (c Config) Clone() Config {
 		n.Host, n.Network, n.MAC = clonePointer(n.Host), clonePointer(n.Network), clonePointer(n.MAC)
 		n.IP, n.MTU = clonePointer(n.IP), clonePointer(n.MTU)
 		n.AdditionalIPs = slices.Clone(n.AdditionalIPs)
+		n.ExpectedNeighbour = cloneNeighbour(n.ExpectedNeighbour)
 		if n.IPv6 != nil {
 			n.IPv6 = pointer(*n.IPv6)
 			n.IPv6.Prefix = clonePointer(n.IPv6.Prefix)
@@ -52,6 +53,7 @@ func (c *Config) canonicalize(names Names) {
 		n := &c.HostNics[i]
 		n.ID = ""
 		n.canonicalizeAddressing()
+		n.canonicalizeNeighbour()
 		if n.BaseInterface != "" {
 			n.BaseInterface = names(n.BaseInterface)
 		}

@@ -49,6 +49,8 @@ type HostNic struct {
 	BaseInterface string `json:"base_interface,omitempty"`
 	// Bonding makes this a bond.
 	Bonding *Bonding `json:"bonding,omitempty"`
+	// ExpectedNeighbour is who ought to be at the other end of the cable; nil is anybody.
+	ExpectedNeighbour *ExpectedNeighbour `json:"expected_neighbour,omitempty"`
 }
 
 // Reference names another object by id, by name or by both.

@@ -34,7 +34,7 @@ func equalNic(a, b *HostNic) bool {
 		equalIPv6(a.IPv6, b.IPv6) && slices.Equal(a.AdditionalIPs, b.AdditionalIPs) &&
 		a.BootProtocol == b.BootProtocol && a.IPv6BootProtocol == b.IPv6BootProtocol &&
 		alike(a.MTU, b.MTU) && equalVLAN(a.VLAN, b.VLAN) && a.BaseInterface == b.BaseInterface &&
-		equalBonding(a.Bonding, b.Bonding)
+		equalBonding(a.Bonding, b.Bonding) && equalNeighbour(a.ExpectedNeighbour, b.ExpectedNeighbour)
 }
 
 // alike compares what two pointers point at; nil is only nil.

@@ -191,6 +191,7 @@ func mergeNic(n *HostNic, e *NicEdit) {
 	if e.Bonding != nil {
 		mergeBonding(n, e)
 	}
+	mergeNeighbour(n, &e.HostNic)
 }
 
 // mergeReference replaces a reference whole: an id of one network beside the name
@@ -356,6 +357,8 @@ func unset(n *HostNic, path []string) {
 		n.BaseInterface = ""
 	case "bonding":
 		unsetBonding(n, rest)
+	case "expected_neighbour":
+		unsetNeighbour(n, rest)
 	}
 }
 

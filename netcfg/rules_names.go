@@ -98,6 +98,11 @@ func (n *nic) texts(out []field) []field {
 	if n.IPv6 != nil {
 		out = append(out, field{"ipv6.address", n.IPv6.Address}, field{"ipv6.gateway", n.IPv6.Gateway})
 	}
+	if n.ExpectedNeighbour != nil {
+		for _, f := range n.ExpectedNeighbour.fields() {
+			out = append(out, field{"expected_neighbour." + f.name, *f.want})
+		}
+	}
 	return out
 }
 

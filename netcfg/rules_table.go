@@ -141,6 +141,8 @@ var rules = []rule{
 		doc: "A DNS server is a unicast address; an IPv6 link-local one names its NIC as zone."},
 	{name: "dns-search", fault: "N05", check: checkDNSSearch,
 		doc: "A search domain is a host name of at most 253 bytes with labels of at most 63."},
+	{name: "expected-neighbour", fault: "C26", check: checkNeighbour,
+		doc: "expected_neighbour is on a NIC and names a system_name, chassis_id, port_id or port_description, each of at most 255 bytes."},
 	{name: "network", fault: "V11", check: checkNetworks,
 		doc: "A network has a name or an id, a vlan id from 1 to 4094 and an mtu from 68 to 65535."},
 

@@ -20,7 +20,7 @@ import (
 var ruleGroups = []ruleGroup{
 	groupC1, groupC2, groupC3, groupC4, groupC6, groupC7, groupC8, groupC9, groupC10, groupC11, groupC12, groupC13, groupC14, groupC15,
 	groupC16, groupC17, groupC18, groupC19, groupC20, groupC21, groupC22, groupC23, groupC29, groupC30, groupC32,
-	groupB13, groupB22, groupV10, groupV12, groupX07, groupX11, groupX18, groupX22, groupR14, groupN05, groupNetworks,
+	groupB13, groupB22, groupV10, groupV12, groupX07, groupX11, groupX18, groupX22, groupR14, groupN05, groupNetworks, groupNeighbour,
 }
 
 // TestEveryRule holds the table of rules and the tables of cases together: a rule

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hostnic/hostnic/agent/managers"
+	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
@@ -46,6 +47,15 @@ func TestHealthy(t *testing.T) {
 	if len(findings)+len(skipped) > 0 {
 		t.Errorf("%+v %v", findings, skipped)
 	}
+}
+
+// cable is that of eth0, at whose end a system is expected and others are heard.
+func cable(expected string, heard ...string) Cable {
+	c := Cable{Nic: "eth0", Carrier: true, Expected: &netcfg.ExpectedNeighbour{SystemName: expected}}
+	for _, name := range heard {
+		c.Heard = append(c.Heard, netcfg.Neighbour{SystemName: name})
+	}
+	return c
 }
 
 // Each thing wrong by itself is found, as what it is and where it is, and nothing else.
@@ -100,6 +110,16 @@ func TestOneThingWrong(t *testing.T) {
 		{"error missing-bond ", "load the module", func(f *Facts) { f.Missing = map[string]string{"bond": "load the module bonding", "dhcp": "later"} }},
 		{"warning drift eth0", "should be 1500, is 9000", func(f *Facts) {
 			f.Drift = []plan.Drift{{Field: "host_nics[eth0].mtu", Wanted: "1500", Actual: "9000"}}
+		}},
+		{"", "", func(f *Facts) { f.Cables = []Cable{cable("leaf3", "leaf9", "leaf3")} }},
+		{"warning neighbour-unexpected eth0", "expected: system_name leaf3; there is system_name leaf4", func(f *Facts) { f.Cables = []Cable{cable("leaf3", "leaf4")} }},
+		{"error neighbour-unexpected eth0", "nobody is heard", func(f *Facts) {
+			f.Cables = []Cable{cable("leaf3")}
+			f.Cables[0].Expected.Required = new(true)
+		}},
+		{"", "", func(f *Facts) {
+			f.Cables = []Cable{cable("leaf3")}
+			f.Cables[0].Carrier = false
 		}},
 		{"error left-alone eth0", "", func(f *Facts) { f.LeftAlone = []string{"eth0"} }},
 		{"warning waiting eth7", "not on this host", func(f *Facts) { f.Waiting = []plan.Waiting{{Nic: "eth7", Reason: "the NIC is not on this host"}} }},

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
@@ -45,6 +46,8 @@ type Facts struct {
 	Owned map[string]bool
 	// Slaves are those that the configuration wants, by bond.
 	Slaves map[string][]string
+	// Cables are those at whose other end the configuration expects somebody.
+	Cables []Cable
 	// Drift, LeftAlone, Waiting and Degraded are what the engine says.
 	Drift     []plan.Drift
 	LeftAlone []string
@@ -61,12 +64,20 @@ type Facts struct {
 	Around Around
 }
 
+// Cable is what of a NIC is known by LLDP.
+type Cable struct {
+	Nic      string
+	Carrier  bool
+	Expected *netcfg.ExpectedNeighbour
+	Heard    []netcfg.Neighbour
+}
+
 // Examine judges a host. The findings are in the order of their weight.
 func Examine(f Facts) ([]Finding, []Skipped) {
 	e := &examiner{Facts: f}
 	for _, check := range []func(*examiner){
 		(*examiner).agent, (*examiner).drift, (*examiner).missing, (*examiner).managers,
-		(*examiner).duplicateMACs, (*examiner).mtus, (*examiner).bonds, (*examiner).carriers, (*examiner).addresses, (*examiner).defaultRoutes,
+		(*examiner).duplicateMACs, (*examiner).mtus, (*examiner).bonds, (*examiner).carriers, (*examiner).cables, (*examiner).addresses, (*examiner).defaultRoutes,
 		(*examiner).disk, (*examiner).clock, (*examiner).certificate,
 	} {
 		check(e)

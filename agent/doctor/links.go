@@ -170,6 +170,25 @@ func (e *examiner) lacp(l *state.Link, slaves []*state.Link) {
 	}
 }
 
+// cables looks who is at their other ends. One without a carrier is another finding.
+func (e *examiner) cables() {
+	for _, c := range e.Cables {
+		if !c.Carrier || c.Expected.Among(c.Heard) {
+			continue
+		}
+		f := Finding{Rule: "neighbour-unexpected", Weight: Warning, Nic: c.Nic, What: "somebody else than expected is at the other end of the cable",
+			Evidence: []string{"expected: " + c.Expected.String(), c.Expected.Others(c.Heard)}, Do: "see to the cable: agentctl lldp " + c.Nic}
+		if c.Expected.IsRequired() {
+			f.Weight = Error
+		}
+		if len(c.Heard) == 0 {
+			f.What = "the expected neighbour is not heard at the other end of the cable"
+			f.Do = "see whether the switch speaks LLDP on the port, and whether the NIC's firmware keeps it to itself: ethtool --show-priv-flags " + c.Nic
+		}
+		e.found(f)
+	}
+}
+
 func orUnknown(n *int) string {
 	if n == nil {
 		return "unknown"

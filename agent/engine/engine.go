@@ -41,6 +41,9 @@ type Options struct {
 	Kernel Kernel
 	// Prober makes the probes that reach out; nil is nobody, and those do not vote.
 	Prober Prober
+	// Heard are the LLDP neighbours at the other end of the link of that name, now; nil is
+	// that nobody listens.
+	Heard func(link string) []netcfg.Neighbour
 	// ProbeLimit is how long all probes of a change may take after it;
 	// DefaultProbeLimit if zero.
 	ProbeLimit time.Duration

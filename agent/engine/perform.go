@@ -120,7 +120,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 		old, memory = append(old, next), e.memory.AsFound()
 	}
 	e.recallLeases(next)
-	probes := e.probing(t, op)
+	probes := e.probing(t, op, next)
 	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Leases: e.lent, Progress: e.progress(t, "applying")}
 	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
 		t.step("planning", "%d operations", p.Len())
@@ -146,9 +146,15 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	if err := e.await(ctx, t, target, &rep, &journal); err != nil {
 		return e.undo(ctx, t, op, rep, journal, err)
 	}
-	if err := probes.vote(ctx, rep.After); err != nil {
+	if !rep.Wrote {
+		err = probes.expect(ctx, rep.Intent, rep.After)
+	} else {
+		err = probes.vote(ctx, rep.After)
+	}
+	if err != nil {
 		return e.undo(ctx, t, op, rep, journal, err)
 	}
+	op.Warnings = append(op.Warnings, probes.strangers()...)
 	op.Disrupted, op.Waiting = rep.Plan.Forecast, rep.Intent.Waiting
 	return e.conclude(ctx, t, op, rep, journal)
 }

@@ -74,6 +74,7 @@ const (
 	tcpProbe
 	callerProbe
 	lacpProbe // the partner of each bond
+	lldpProbe // the expected neighbour of each NIC
 )
 
 // asked is a probe as it is asked for.
@@ -84,13 +85,17 @@ type asked struct {
 	// address is that of the one neighbour, target the host:port.
 	address netip.Addr
 	target  string
+	// required leaves out expected neighbours that are not.
+	required bool
 }
 
 // reachesOut is true of what takes a Prober.
-func (a asked) reachesOut() bool { return a.kind != lacpProbe && a.kind != callerProbe }
+func (a asked) reachesOut() bool {
+	return a.kind == gatewayProbe || a.kind == neighbourProbe || a.kind == tcpProbe
+}
 
 // unasked are the probes of an apply or a commit that names none.
-var unasked = []asked{{word: "gateway", kind: gatewayProbe}, {word: "lacp", kind: lacpProbe}}
+var unasked = []asked{{word: "gateway", kind: gatewayProbe}, {word: "lacp", kind: lacpProbe}, {word: "lldp", kind: lldpProbe, required: true}}
 
 // probesOf are the probes of a request. They are named when the request says which,
 // or that there is to be none.
@@ -130,7 +135,7 @@ func badProbe(word, wrong string) error {
 		word = word[:longestProbe] + " …"
 	}
 	return &Error{Kind: Misused, Rule: "probe-unknown",
-		Message: fmt.Sprintf("the probe %q %s: there are gateway, gateway:ADDRESS, tcp:HOST:PORT, caller, lacp, none", netcfg.Printable(word), wrong)}
+		Message: fmt.Sprintf("the probe %q %s: there are gateway, gateway:ADDRESS, tcp:HOST:PORT, caller, lacp, lldp, none", netcfg.Printable(word), wrong)}
 }
 
 // parseProbe reads one probe, or says what is wrong with it.
@@ -144,6 +149,9 @@ func parseProbe(word string) (a asked, wrong string) {
 		return a, ""
 	case word == "lacp":
 		a.kind = lacpProbe
+		return a, ""
+	case word == "lldp":
+		a.kind = lldpProbe
 		return a, ""
 	case word == "caller":
 		a.kind = callerProbe
@@ -204,7 +212,7 @@ func (e *Engine) checkProbes(r Request) error {
 			Message: "taking back a change that waits to be confirmed is not itself taken back, whatever a probe says: leave the probes out"}
 	}
 	for _, a := range list {
-		if e.Prober == nil && a.reachesOut() {
+		if e.Prober == nil && a.reachesOut() || e.Heard == nil && a.kind == lldpProbe {
 			return &Error{Kind: Unsupported, Rule: "probe-unsupported", Message: fmt.Sprintf("the probe %s cannot be made here", a.word)}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 func TestParseProbes(t *testing.T) {
 	for word, want := range map[string]string{
-		"gateway": "gateway", "lacp": "lacp ", "caller": "caller", "none": "",
+		"gateway": "gateway", "lacp": "lacp ", "lldp": "lldp ", "caller": "caller", "none": "",
 		"gateway:192.0.2.1": "gateway 192.0.2.1", "gateway:2001:db8::1": "gateway 2001:db8::1", "gateway:fe80::1%eth0": "gateway fe80::1%eth0",
 		"gateway:::ffff:192.0.2.1": "gateway 192.0.2.1",
 		"tcp:192.0.2.1:443":        "tcp 192.0.2.1:443", "tcp:[2001:db8::1]:22": "tcp [2001:db8::1]:22", "tcp:engine.example:443": "tcp engine.example:443",
@@ -56,7 +56,7 @@ func TestProbesOf(t *testing.T) {
 		count   int
 		named   bool
 	}{
-		{Request{Kind: Apply}, 2, false}, {Request{Kind: Commit}, 2, false}, {Request{Kind: Rollback}, 0, false}, {Request{Kind: Revert}, 0, false},
+		{Request{Kind: Apply}, 3, false}, {Request{Kind: Commit}, 3, false}, {Request{Kind: Rollback}, 0, false}, {Request{Kind: Revert}, 0, false},
 		{Request{Kind: Apply, Probes: []string{"none"}}, 0, true}, {Request{Kind: Rollback, Probes: []string{"gateway", "tcp:a:1", "caller"}}, 3, true},
 	} {
 		list, named, err := probesOf(c.request)

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
 )
 
@@ -28,11 +29,14 @@ type probing struct {
 }
 
 // probing begins with nothing chosen yet. What the request says was checked before.
-func (e *Engine) probing(t *tracked, op *Operation) *probing {
-	p := &probing{e: e, t: t, op: op, limit: e.probeLimit()}
+func (e *Engine) probing(t *tracked, op *Operation, next netcfg.Config) *probing {
+	p := &probing{e: e, t: t, op: op, limit: e.probeLimit(), of: change{running: e.running, next: next}}
 	p.list, p.named, _ = probesOf(t.request)
 	if e.Prober == nil {
 		p.list = slices.DeleteFunc(slices.Clone(p.list), asked.reachesOut)
+	}
+	if e.Heard == nil {
+		p.list = slices.DeleteFunc(slices.Clone(p.list), func(a asked) bool { return a.kind == lldpProbe })
 	}
 	if window := t.request.RevertAfter; window > 0 && !p.named {
 		p.limit = min(p.limit, window) // nobody has asked for probes, and somebody for this
@@ -44,10 +48,10 @@ func (e *Engine) probing(t *tracked, op *Operation) *probing {
 // ends. Those that pass will vote. Of those that were asked for by name one that
 // fails is a refusal, unless it tests what comes with the change only.
 func (p *probing) choose(ctx context.Context, intent plan.Intent, before snapshot) error {
-	p.of = change{before: before, owned: p.e.memory.Owned, intent: intent}
+	p.of.before, p.of.owned, p.of.intent = before, p.e.memory.Owned, intent
 	all := p.of.voters(p.list)
 	if !p.named {
-		all = slices.DeleteFunc(all, func(v voter) bool { return v.fresh })
+		all = slices.DeleteFunc(all, func(v voter) bool { return v.fresh && v.kind != lldpProbe })
 	}
 	ctx, cancel := p.within(ctx, min(p.limit, beforeLimit))
 	defer cancel()
@@ -222,6 +226,8 @@ func (p *probing) test(ctx context.Context, v voter, now snapshot) (string, erro
 	switch v.kind {
 	case lacpProbe:
 		return v.partnerNow(p.of, now)
+	case lldpProbe:
+		return v.expectedNow(p.e.heardOn(v.link))
 	case callerProbe:
 		return "it has asked for this", nil
 	case tcpProbe:

@@ -27,6 +27,7 @@ type rig struct {
 	kernel *mortalKernel
 	boot   string
 	leaser Leaser
+	heard  func(link string) []netcfg.Neighbour
 	now    atomic.Int64 // of the clock
 	// killAt is the point at which the engine dies, counted from 1; 0 is never.
 	killAt int64
@@ -34,6 +35,9 @@ type rig struct {
 	died   chan struct{}
 	stop   func()
 }
+
+// rigProbeLimit is short: on this host nothing comes later.
+const rigProbeLimit = time.Second
 
 // mortalKernel is the fake kernel, one operation at a time, with a point behind each.
 type mortalKernel struct {
@@ -112,7 +116,7 @@ func (r *rig) startAndDie(killAt int64) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r.Engine = New(Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: r.boot, Leaser: r.leaser,
+	r.Engine = New(Options{Kernel: r.kernel, Store: st, HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", BootID: r.boot, Leaser: r.leaser, Heard: r.heard, ProbeLimit: rigProbeLimit,
 		Clock: func() time.Duration { return time.Duration(r.now.Load()) }, Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
 	ended := make(chan struct{})
 	r.died = ended

@@ -17,6 +17,9 @@ type voter struct {
 	link string
 	// bond and the MAC of its LACP partner before the change.
 	bond, partner string
+	// nic is the one at whose end the expected neighbour is, link the kernel's name of it.
+	nic      string
+	expected *netcfg.ExpectedNeighbour
 	// fresh is true of what comes with the change: there is nothing to test before.
 	fresh bool
 }
@@ -37,6 +40,8 @@ func (v voter) name() string {
 		return "tcp " + v.target
 	case lacpProbe:
 		return "lacp " + v.bond
+	case lldpProbe:
+		return "lldp " + v.nic
 	case callerProbe:
 	}
 	return "caller"
@@ -49,6 +54,8 @@ func (v voter) was() string {
 		return "to come with the change"
 	case v.kind == lacpProbe:
 		return "partner " + v.partner + " before the change"
+	case v.kind == lldpProbe:
+		return "as expected before the change"
 	case v.kind == tcpProbe:
 		return "connected before the change"
 	case v.kind == callerProbe:
@@ -85,6 +92,8 @@ type change struct {
 	// owned is what was the agent's before it, intent what it leads to.
 	owned  plan.Owned
 	intent plan.Intent
+	// running is the configuration before it, next the one after it.
+	running, next netcfg.Config
 }
 
 // voters finds what the probes test on the host as it is, or will be where there is
@@ -100,6 +109,8 @@ func (c change) voters(list []asked) []voter {
 			found = []voter{c.neighbourVoter(a)}
 		case lacpProbe:
 			found = c.lacpVoters(a)
+		case lldpProbe:
+			found = c.lldpVoters(a)
 		case tcpProbe, callerProbe:
 			found = []voter{{asked: a}}
 		}

@@ -203,7 +203,7 @@ func (b *builder) nic(l *state.Link) Nic {
 	}
 	wish := b.wishes[name]
 	if wish != nil {
-		n.Host, n.Network = wish.Host, wish.Network
+		n.Host, n.Network, n.ExpectedNeighbour = wish.Host, wish.Network, wish.ExpectedNeighbour
 		n.BootProtocol, n.IPv6Boot = boot(wish.IPv4Boot(), wish.BootProtocol), boot(wish.IPv6Boot(), wish.IPv6BootProtocol)
 	}
 	if c, runs := b.Leases[name]; runs && managed {
@@ -323,7 +323,7 @@ func (b *builder) missing(name string) Nic {
 
 // wished fills in what can be configured from the configuration.
 func wished(n *Nic, wish *netcfg.HostNic) {
-	n.Host, n.Network = wish.Host, wish.Network
+	n.Host, n.Network, n.ExpectedNeighbour = wish.Host, wish.Network, wish.ExpectedNeighbour
 	n.BootProtocol, n.IPv6Boot = boot(wish.IPv4Boot(), wish.BootProtocol), boot(wish.IPv6Boot(), wish.IPv6BootProtocol)
 	n.IP, n.IPv6, n.AdditionalIPs = wish.IP, wish.IPv6, wish.AdditionalIPs
 	n.VLAN, n.Base, n.Bonding = wish.VLAN, wish.BaseInterface, wish.Bonding

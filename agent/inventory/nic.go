@@ -65,6 +65,9 @@ type Nic struct {
 	// kernel's default.
 	Bonding *netcfg.Bonding
 
+	// ExpectedNeighbour is the configured one; it is no word on who is there.
+	ExpectedNeighbour *netcfg.ExpectedNeighbour
+
 	// Speed in bits per second; Duplex is full or half.
 	Speed   *int64
 	Duplex  string

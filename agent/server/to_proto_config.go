@@ -33,6 +33,9 @@ func wishToProto(n *netcfg.HostNic) *hostnicv1.HostNic {
 	if n.MAC != nil {
 		out.Mac = &hostnicv1.Mac{Address: n.MAC.Address}
 	}
+	if e := n.ExpectedNeighbour; e != nil {
+		out.ExpectedNeighbour = &hostnicv1.ExpectedNeighbour{SystemName: e.SystemName, ChassisId: e.ChassisID, PortId: e.PortID, PortDescription: e.PortDescription, Required: e.Required}
+	}
 	return out
 }
 

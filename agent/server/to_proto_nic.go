@@ -14,7 +14,7 @@ func nicToProto(n *inventory.Nic, booted time.Time) *hostnicv1.HostNic {
 	out := wishToProto(&netcfg.HostNic{
 		Name: n.Name, ID: n.ID, Host: n.Host, Network: n.Network,
 		IP: n.IP, IPv6: n.IPv6, AdditionalIPs: n.AdditionalIPs, BootProtocol: n.BootProtocol, IPv6BootProtocol: n.IPv6Boot,
-		VLAN: n.VLAN, BaseInterface: n.Base, Bonding: n.Bonding,
+		VLAN: n.VLAN, BaseInterface: n.Base, Bonding: n.Bonding, ExpectedNeighbour: n.ExpectedNeighbour,
 	})
 	if n.MAC != "" {
 		out.Mac = &hostnicv1.Mac{Address: n.MAC}

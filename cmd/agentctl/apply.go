@@ -28,7 +28,7 @@ With --revert-after the change has to be confirmed by agentctl commit within tha
 time, or the host goes back to what is committed: by itself, and even if the agent
 has died meanwhile. Without it a change that interrupts the connection that you
 have come in by (SSH_CONNECTION), or a path to the control plane (control_plane in
-agent.yaml), is refused; and with it one that leaves no way to them at all.` + probeHelp + `Without --probe: gateway and lacp.
+agent.yaml), is refused; and with it one that leaves no way to them at all.` + probeHelp + `Without --probe: gateway, lacp, and lldp of neighbours that are required.
 
 The operation goes on when agentctl is interrupted or loses its connection.` +
 			exits(exitRefused, exitRolledBack, exitIncomplete, exitUnreachable),

@@ -23,7 +23,8 @@ func newCommitCommand(g *globals) *cobra.Command {
 		Short: "Store what is applied, so that it comes back at boot",
 		Long: `Store what is applied as a new revision, which comes back at boot. What is still
 staged is applied first, as agentctl apply does it. Where nothing has changed
-nothing is stored.` + probeHelp + `Without --probe: gateway and lacp. Where nothing is applied nothing is probed.` + exits(exitRefused, exitRolledBack, exitIncomplete, exitUnreachable),
+nothing is stored.` + probeHelp + `Without --probe: gateway, lacp, and lldp of neighbours that are required. Where nothing
+is applied nothing is probed.` + exits(exitRefused, exitRolledBack, exitIncomplete, exitUnreachable),
 		Example: `  agentctl commit -m 'bond for the storage network'`,
 		GroupID: groupAct,
 		Args:    arguments(0, 0),

@@ -9,7 +9,8 @@ import (
 // Words of probes, and the state in which one says nothing.
 var probeWords = []string{
 	"gateway\teach default gateway, by ARP or ND", "gateway:\tone neighbour: gateway:192.0.2.254", "tcp:\ta TCP connection: tcp:192.0.2.7:443",
-	"caller\ta call to the agent by another client, on a new connection", "lacp\tthe LACP partner of each bond", "none\tnothing",
+	"caller\ta call to the agent by another client, on a new connection", "lacp\tthe LACP partner of each bond",
+	"lldp\tthe expected neighbour of each NIC", "none\tnothing",
 }
 
 const probeNotVoting = "not-voting"
@@ -29,6 +30,7 @@ unless it is to bring just that. Probes are named by --probe:
   caller           a call to the agent by another client (another process, on a unix
                    socket), on a new connection, 2 s or more after the change
   lacp             the LACP partner of each bond is the same
+  lldp             the expected_neighbour of each NIC is heard at the end of its cable
   none             nothing
 `
 

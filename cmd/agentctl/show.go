@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -165,6 +166,13 @@ func (f *nicFields) configuration(n *hostnicv1.HostNic) {
 	}
 	f.add("ipv6.gateway", n.GetIpv6().GetGateway())
 	f.add("additional_ips", strings.Join(n.GetAdditionalIps(), "\n"))
+	if e := n.GetExpectedNeighbour(); e != nil {
+		f.add("expected_neighbour.system_name", e.GetSystemName())
+		f.add("expected_neighbour.chassis_id", e.GetChassisId())
+		f.add("expected_neighbour.port_id", e.GetPortId())
+		f.add("expected_neighbour.port_description", e.GetPortDescription())
+		f.add("expected_neighbour.required", strconv.FormatBool(e.GetRequired()))
+	}
 }
 
 // bond is what only bonds and their slaves have. The mode stands first: the other

@@ -101,6 +101,9 @@ func sayableInXML(c netcfg.Config) netcfg.Config {
 			c.Routes = nil
 		case path == "dns":
 			c.DNS = nil
+		case strings.HasSuffix(path, "].expected_neighbour"):
+			name, _ := netcfg.NicOf(path)
+			c.Nic(name).ExpectedNeighbour = nil
 		default:
 			name := strings.TrimSuffix(strings.TrimPrefix(path, "host_nics["), "].additional_ips")
 			c.Nic(name).AdditionalIPs = nil

@@ -79,7 +79,7 @@ func TestEveryFieldRoundTrips(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", r.file, diff)
 		}
 	}
-	want := []string{"networks", "host_nics[bond0].additional_ips", "routes", "dns"}
+	want := []string{"networks", "host_nics[bond0].additional_ips", "host_nics[bond0].expected_neighbour", "routes", "dns"}
 	if diff := cmp.Diff(want, codec.XMLOmits(c)); diff != "" {
 		t.Errorf("XMLOmits (-want +got):\n%s", diff)
 	}
@@ -119,12 +119,13 @@ func full() netcfg.Config {
 			IP:      &netcfg.IP{Address: "192.0.2.10", Netmask: "255.255.255.0", Gateway: "192.0.2.1"},
 			IPv6:    &netcfg.IPv6{Address: "2001:db8::10", Prefix: ptr(64), Gateway: "2001:db8::1"},
 
-			AdditionalIPs:    []string{"192.0.2.11/24", "2001:db8::11/64"},
-			BootProtocol:     netcfg.BootStatic,
-			IPv6BootProtocol: netcfg.BootStatic,
-			MTU:              ptr(9000),
-			VLAN:             vlan,
-			BaseInterface:    "eth9",
+			AdditionalIPs:     []string{"192.0.2.11/24", "2001:db8::11/64"},
+			BootProtocol:      netcfg.BootStatic,
+			IPv6BootProtocol:  netcfg.BootStatic,
+			MTU:               ptr(9000),
+			VLAN:              vlan,
+			BaseInterface:     "eth9",
+			ExpectedNeighbour: &netcfg.ExpectedNeighbour{SystemName: "leaf3", ChassisID: "52:54:00:00:00:01", PortID: "Ethernet12", PortDescription: "to host1", Required: ptr(true)},
 			Bonding: &netcfg.Bonding{
 				Options: []netcfg.BondOption{{Name: "mode", Value: "4", Type: "Dynamic link aggregation (802.3ad)"}, {Name: "miimon", Value: "100"}},
 				Slaves:  []string{"eth0", "6aede5ca-4c54-4b37-a81b-c0d6b53558ea"},

@@ -25,6 +25,9 @@ func XMLOmits(c netcfg.Config) []string {
 		if len(n.AdditionalIPs) > 0 {
 			out = append(out, netcfg.NicPath(n.Name, "additional_ips"))
 		}
+		if n.ExpectedNeighbour != nil {
+			out = append(out, netcfg.NicPath(n.Name, "expected_neighbour"))
+		}
 	}
 	if len(c.Routes) > 0 {
 		out = append(out, "routes")

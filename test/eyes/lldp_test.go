@@ -88,7 +88,7 @@ func TestLLDP(t *testing.T) {
 	if err := unix.Sethostname([]byte(name)); err != nil {
 		t.Fatal(err)
 	}
-	h.start()
+	h.start("probe_limit: 3s")
 	h.commit(`host_nics: [{name: bond0, bonding: {options: {mode: active-backup}, slaves: [eth0, eth1]}}]`)
 	h.eventually("LLDP is listened to", func() bool { return h.sockets() == 2 })
 	stop := h.lldpd("-I", "p-eth*", "-C", "p-eth0", "-S", "a switch of the test", "-H", "8")
@@ -131,6 +131,7 @@ func TestLLDP(t *testing.T) {
 	if out := h.Run("lldp", "eth0"); !strings.Contains(out, "11 vlan11") {
 		t.Errorf("in full:\n%s", out)
 	}
+	h.expectNeighbours(n)
 	// Nobody listens on a link that is not the agent's, or that is down.
 	if out, code := h.Try("lldp", "eth9"); code == 0 || !strings.Contains(out, "there is no NIC eth9") {
 		t.Errorf("exit code %d\n%s", code, out)
@@ -139,6 +140,33 @@ func TestLLDP(t *testing.T) {
 	h.eventually("lldpd has taken its leave", func() bool { return len(h.neighbours()) == 0 })
 	h.commit(`{}`)
 	h.eventually("nobody listens any more", func() bool { return h.sockets() == 0 })
+}
+
+// expectNeighbours has the document say who is to be at the ends of the cables: n at that
+// of eth0, which is so, and at that of eth1 somebody who is not there.
+func (h *host) expectNeighbours(n *hostnicv1.LldpNeighbour) {
+	h.T.Helper()
+	h.stage(`host_nics: [{name: bond0, mtu: 1400},
+		{name: eth0, expected_neighbour: {system_name: "` + n.GetSystemName() + `", chassis_id: "` + n.GetChassisId() + `", port_description: p-eth0, required: true}},
+		{name: eth1, expected_neighbour: {port_description: p-eth7}}]`)
+	if out, code := h.Try("commit", "--no-rehearse"); code != 0 || !strings.Contains(out, "lldp eth0") || !strings.Contains(out, "there is port_description p-eth1") {
+		h.T.Errorf("the right one at eth0, another one at eth1: exit code %d\n%s", code, out)
+	}
+	if e := h.nic("eth0").GetExpectedNeighbour(); e.GetChassisId() != n.GetChassisId() || !e.GetRequired() {
+		h.T.Errorf("eth0 tells that it expects %v", e)
+	}
+	if out, code := h.Try("doctor"); code == 0 || !strings.Contains(out, "port_description p-eth7") || strings.Contains(out, "expected: system_name") {
+		h.T.Errorf("the doctor: exit code %d\n%s", code, out)
+	}
+	h.stage(`host_nics: [{name: bond0, mtu: 1300}, {name: eth1, expected_neighbour: {required: true, port_description: p-eth8}}]`)
+	if out, code := h.Try("apply", "--no-rehearse"); code != 4 || !strings.Contains(out, "lldp eth1") || !strings.Contains(out, "there is port_description p-eth1") {
+		h.T.Errorf("another one at eth1, and required: exit code %d\n%s", code, out)
+	}
+	if mtu := h.nic("bond0").GetMtu(); mtu != 1400 {
+		h.T.Errorf("the MTU is %d, want that of before", mtu)
+	}
+	h.stage(`host_nics: [{name: bond0, mtu: 1400}, {name: eth1, expected_neighbour: {port_description: p-eth1}}]`)
+	h.Run("commit", "--no-rehearse")
 }
 
 // sockets is how many packet sockets for LLDP are open in the host's namespace.

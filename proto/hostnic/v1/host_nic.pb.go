@@ -1473,9 +1473,9 @@ func (x *LldpAggregation) GetPort() int64 {
 }
 
 // HostNic is one network interface: a NIC, a bond, a VLAN, or another link that
-// the host has. Fields 1 to 19 can be configured; what follows is reported. A
-// field that the agent does not know is absent and absent_reasons says why; no
-// number is ever made up.
+// the host has. Fields 1 to 19 and expected_neighbour can be configured; the others are
+// reported. A field that the agent does not know is absent and absent_reasons says why;
+// no number is ever made up.
 type HostNic struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kernel's name, at most 15 bytes. Bonds are bond0 to bond4 unless the host
@@ -1576,6 +1576,8 @@ type HostNic struct {
 	LacpPartnerState []string `protobuf:"bytes,52,rep,name=lacp_partner_state,json=lacpPartnerState,proto3" json:"lacp_partner_state,omitempty"`
 	// Of an 802.3ad bond: how many ports its active aggregator has.
 	AdPorts *int32 `protobuf:"varint,53,opt,name=ad_ports,json=adPorts,proto3,oneof" json:"ad_ports,omitempty"`
+	// Who ought to be at the other end of the cable. Configured, like the fields up to 19.
+	ExpectedNeighbour *ExpectedNeighbour `protobuf:"bytes,61,opt,name=expected_neighbour,json=expectedNeighbour,proto3" json:"expected_neighbour,omitempty"`
 	// Per field that is not known: why. The key is the name of the field.
 	AbsentReasons map[string]string `protobuf:"bytes,39,rep,name=absent_reasons,json=absentReasons,proto3" json:"absent_reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The DHCPv4 client of an interface on dhcp, and what it has got.
@@ -1925,6 +1927,13 @@ func (x *HostNic) GetAdPorts() int32 {
 	return 0
 }
 
+func (x *HostNic) GetExpectedNeighbour() *ExpectedNeighbour {
+	if x != nil {
+		return x.ExpectedNeighbour
+	}
+	return nil
+}
+
 func (x *HostNic) GetAbsentReasons() map[string]string {
 	if x != nil {
 		return x.AbsentReasons
@@ -1946,6 +1955,93 @@ func (x *HostNic) GetIpv6Lease() *Lease {
 	return nil
 }
 
+// ExpectedNeighbour is who ought to be at the other end of a cable, as that says by LLDP.
+// It is only on NICs, slaves of bonds included: bonds and VLANs have no cable of their own.
+// At least one of the texts is given, each of at most 255 bytes; what is absent may be
+// anything. A text is the neighbour's in full, as ListLldpNeighbours tells it.
+type ExpectedNeighbour struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the system.
+	SystemName string `protobuf:"bytes,1,opt,name=system_name,json=systemName,proto3" json:"system_name,omitempty"`
+	// The id of the chassis; a MAC in colon form.
+	ChassisId string `protobuf:"bytes,2,opt,name=chassis_id,json=chassisId,proto3" json:"chassis_id,omitempty"`
+	// The id of the port; a MAC in colon form.
+	PortId string `protobuf:"bytes,3,opt,name=port_id,json=portId,proto3" json:"port_id,omitempty"`
+	// How the port is described.
+	PortDescription string `protobuf:"bytes,4,opt,name=port_description,json=portDescription,proto3" json:"port_description,omitempty"`
+	// Whether a change of the configuration is taken back at whose end somebody else, or
+	// nobody, is heard; see ApplyOptions.probes. Absent is false: it is a warning of the
+	// operation, and a finding of Doctor.
+	Required      *bool `protobuf:"varint,5,opt,name=required,proto3,oneof" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpectedNeighbour) Reset() {
+	*x = ExpectedNeighbour{}
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpectedNeighbour) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpectedNeighbour) ProtoMessage() {}
+
+func (x *ExpectedNeighbour) ProtoReflect() protoreflect.Message {
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpectedNeighbour.ProtoReflect.Descriptor instead.
+func (*ExpectedNeighbour) Descriptor() ([]byte, []int) {
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ExpectedNeighbour) GetSystemName() string {
+	if x != nil {
+		return x.SystemName
+	}
+	return ""
+}
+
+func (x *ExpectedNeighbour) GetChassisId() string {
+	if x != nil {
+		return x.ChassisId
+	}
+	return ""
+}
+
+func (x *ExpectedNeighbour) GetPortId() string {
+	if x != nil {
+		return x.PortId
+	}
+	return ""
+}
+
+func (x *ExpectedNeighbour) GetPortDescription() string {
+	if x != nil {
+		return x.PortDescription
+	}
+	return ""
+}
+
+func (x *ExpectedNeighbour) GetRequired() bool {
+	if x != nil && x.Required != nil {
+		return *x.Required
+	}
+	return false
+}
+
 // LeaseAddress is an IPv6 address that DHCPv6 has lent.
 type LeaseAddress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1961,7 +2057,7 @@ type LeaseAddress struct {
 
 func (x *LeaseAddress) Reset() {
 	*x = LeaseAddress{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2069,7 @@ func (x *LeaseAddress) String() string {
 func (*LeaseAddress) ProtoMessage() {}
 
 func (x *LeaseAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[19]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2082,7 @@ func (x *LeaseAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAddress.ProtoReflect.Descriptor instead.
 func (*LeaseAddress) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{19}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseAddress) GetAddress() string {
@@ -2069,7 +2165,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2177,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[20]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2190,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{20}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Lease) GetState() string {
@@ -2257,7 +2353,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2365,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[21]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2378,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{21}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Reference) GetId() string {
@@ -2310,7 +2406,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2322,7 +2418,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[22]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2335,7 +2431,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{22}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Mac) GetAddress() string {
@@ -2360,7 +2456,7 @@ type Ip struct {
 
 func (x *Ip) Reset() {
 	*x = Ip{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2468,7 @@ func (x *Ip) String() string {
 func (*Ip) ProtoMessage() {}
 
 func (x *Ip) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[23]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2481,7 @@ func (x *Ip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ip.ProtoReflect.Descriptor instead.
 func (*Ip) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{23}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Ip) GetAddress() string {
@@ -2424,7 +2520,7 @@ type Ipv6 struct {
 
 func (x *Ipv6) Reset() {
 	*x = Ipv6{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2532,7 @@ func (x *Ipv6) String() string {
 func (*Ipv6) ProtoMessage() {}
 
 func (x *Ipv6) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[24]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2545,7 @@ func (x *Ipv6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipv6.ProtoReflect.Descriptor instead.
 func (*Ipv6) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{24}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Ipv6) GetAddress() string {
@@ -2484,7 +2580,7 @@ type Vlan struct {
 
 func (x *Vlan) Reset() {
 	*x = Vlan{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2496,7 +2592,7 @@ func (x *Vlan) String() string {
 func (*Vlan) ProtoMessage() {}
 
 func (x *Vlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[25]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2509,7 +2605,7 @@ func (x *Vlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vlan.ProtoReflect.Descriptor instead.
 func (*Vlan) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{25}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Vlan) GetId() int32 {
@@ -2535,7 +2631,7 @@ type Bonding struct {
 
 func (x *Bonding) Reset() {
 	*x = Bonding{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2547,7 +2643,7 @@ func (x *Bonding) String() string {
 func (*Bonding) ProtoMessage() {}
 
 func (x *Bonding) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[26]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2560,7 +2656,7 @@ func (x *Bonding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bonding.ProtoReflect.Descriptor instead.
 func (*Bonding) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{26}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Bonding) GetOptions() map[string]string {
@@ -2588,7 +2684,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2696,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[27]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2709,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{27}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Status) GetState() string {
@@ -2641,7 +2737,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2653,7 +2749,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[28]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2666,7 +2762,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{28}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Address) GetAddress() string {
@@ -2717,7 +2813,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[29]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2825,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_hostnic_v1_host_nic_proto_msgTypes[29]
+	mi := &file_hostnic_v1_host_nic_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2838,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{29}
+	return file_hostnic_v1_host_nic_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Drift) GetField() string {
@@ -2899,7 +2995,7 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\acapable\x18\x01 \x01(\bR\acapable\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x17\n" +
 	"\x04port\x18\x03 \x01(\x03H\x00R\x04port\x88\x01\x01B\a\n" +
-	"\x05_port\"\xef\x0e\n" +
+	"\x05_port\"\xbd\x0f\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -2950,7 +3046,8 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\rlink_failures\x182 \x01(\x03H\bR\flinkFailures\x88\x01\x01\x12(\n" +
 	"\x10lacp_actor_state\x183 \x03(\tR\x0elacpActorState\x12,\n" +
 	"\x12lacp_partner_state\x184 \x03(\tR\x10lacpPartnerState\x12\x1e\n" +
-	"\bad_ports\x185 \x01(\x05H\tR\aadPorts\x88\x01\x01\x12M\n" +
+	"\bad_ports\x185 \x01(\x05H\tR\aadPorts\x88\x01\x01\x12L\n" +
+	"\x12expected_neighbour\x18= \x01(\v2\x1d.hostnic.v1.ExpectedNeighbourR\x11expectedNeighbour\x12M\n" +
 	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x12'\n" +
 	"\x05lease\x18< \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x120\n" +
 	"\n" +
@@ -2968,7 +3065,16 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x0e_carrier_downsB\x12\n" +
 	"\x10_autonegotiationB\x10\n" +
 	"\x0e_link_failuresB\v\n" +
-	"\t_ad_ports\"\xa3\x01\n" +
+	"\t_ad_ports\"\xc5\x01\n" +
+	"\x11ExpectedNeighbour\x12\x1f\n" +
+	"\vsystem_name\x18\x01 \x01(\tR\n" +
+	"systemName\x12\x1d\n" +
+	"\n" +
+	"chassis_id\x18\x02 \x01(\tR\tchassisId\x12\x17\n" +
+	"\aport_id\x18\x03 \x01(\tR\x06portId\x12)\n" +
+	"\x10port_description\x18\x04 \x01(\tR\x0fportDescription\x12\x1f\n" +
+	"\brequired\x18\x05 \x01(\bH\x00R\brequired\x88\x01\x01B\v\n" +
+	"\t_required\"\xa3\x01\n" +
 	"\fLeaseAddress\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12C\n" +
 	"\x0fpreferred_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0epreferredUntil\x124\n" +
@@ -3071,7 +3177,7 @@ func file_hostnic_v1_host_nic_proto_rawDescGZIP() []byte {
 }
 
 var file_hostnic_v1_host_nic_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_hostnic_v1_host_nic_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(DocumentFormat)(0),                // 0: hostnic.v1.DocumentFormat
 	(WatchEvent)(0),                    // 1: hostnic.v1.WatchEvent
@@ -3094,21 +3200,22 @@ var file_hostnic_v1_host_nic_proto_goTypes = []any{
 	(*LldpVlan)(nil),                   // 18: hostnic.v1.LldpVlan
 	(*LldpAggregation)(nil),            // 19: hostnic.v1.LldpAggregation
 	(*HostNic)(nil),                    // 20: hostnic.v1.HostNic
-	(*LeaseAddress)(nil),               // 21: hostnic.v1.LeaseAddress
-	(*Lease)(nil),                      // 22: hostnic.v1.Lease
-	(*Reference)(nil),                  // 23: hostnic.v1.Reference
-	(*Mac)(nil),                        // 24: hostnic.v1.Mac
-	(*Ip)(nil),                         // 25: hostnic.v1.Ip
-	(*Ipv6)(nil),                       // 26: hostnic.v1.Ipv6
-	(*Vlan)(nil),                       // 27: hostnic.v1.Vlan
-	(*Bonding)(nil),                    // 28: hostnic.v1.Bonding
-	(*Status)(nil),                     // 29: hostnic.v1.Status
-	(*Address)(nil),                    // 30: hostnic.v1.Address
-	(*Drift)(nil),                      // 31: hostnic.v1.Drift
-	nil,                                // 32: hostnic.v1.HostNic.AbsentReasonsEntry
-	nil,                                // 33: hostnic.v1.Bonding.OptionsEntry
-	(*durationpb.Duration)(nil),        // 34: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 35: google.protobuf.Timestamp
+	(*ExpectedNeighbour)(nil),          // 21: hostnic.v1.ExpectedNeighbour
+	(*LeaseAddress)(nil),               // 22: hostnic.v1.LeaseAddress
+	(*Lease)(nil),                      // 23: hostnic.v1.Lease
+	(*Reference)(nil),                  // 24: hostnic.v1.Reference
+	(*Mac)(nil),                        // 25: hostnic.v1.Mac
+	(*Ip)(nil),                         // 26: hostnic.v1.Ip
+	(*Ipv6)(nil),                       // 27: hostnic.v1.Ipv6
+	(*Vlan)(nil),                       // 28: hostnic.v1.Vlan
+	(*Bonding)(nil),                    // 29: hostnic.v1.Bonding
+	(*Status)(nil),                     // 30: hostnic.v1.Status
+	(*Address)(nil),                    // 31: hostnic.v1.Address
+	(*Drift)(nil),                      // 32: hostnic.v1.Drift
+	nil,                                // 33: hostnic.v1.HostNic.AbsentReasonsEntry
+	nil,                                // 34: hostnic.v1.Bonding.OptionsEntry
+	(*durationpb.Duration)(nil),        // 35: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 36: google.protobuf.Timestamp
 }
 var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	0,  // 0: hostnic.v1.ListHostNicsRequest.render:type_name -> hostnic.v1.DocumentFormat
@@ -3118,63 +3225,64 @@ var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	1,  // 4: hostnic.v1.WatchHostNicsResponse.event:type_name -> hostnic.v1.WatchEvent
 	20, // 5: hostnic.v1.WatchHostNicsResponse.old:type_name -> hostnic.v1.HostNic
 	20, // 6: hostnic.v1.WatchHostNicsResponse.new:type_name -> hostnic.v1.HostNic
-	34, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
+	35, // 7: hostnic.v1.GetStatisticsRequest.interval:type_name -> google.protobuf.Duration
 	10, // 8: hostnic.v1.GetStatisticsResponse.statistics:type_name -> hostnic.v1.Statistics
-	35, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
-	34, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
-	35, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
-	22, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
-	22, // 13: hostnic.v1.RenewLeaseResponse.ipv6_lease:type_name -> hostnic.v1.Lease
-	22, // 14: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
-	22, // 15: hostnic.v1.ReleaseLeaseResponse.ipv6_lease:type_name -> hostnic.v1.Lease
+	36, // 9: hostnic.v1.Statistics.time:type_name -> google.protobuf.Timestamp
+	35, // 10: hostnic.v1.Statistics.rate_interval:type_name -> google.protobuf.Duration
+	36, // 11: hostnic.v1.Statistics.last_reset:type_name -> google.protobuf.Timestamp
+	23, // 12: hostnic.v1.RenewLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	23, // 13: hostnic.v1.RenewLeaseResponse.ipv6_lease:type_name -> hostnic.v1.Lease
+	23, // 14: hostnic.v1.ReleaseLeaseResponse.lease:type_name -> hostnic.v1.Lease
+	23, // 15: hostnic.v1.ReleaseLeaseResponse.ipv6_lease:type_name -> hostnic.v1.Lease
 	17, // 16: hostnic.v1.ListLldpNeighboursResponse.neighbours:type_name -> hostnic.v1.LldpNeighbour
-	34, // 17: hostnic.v1.LldpNeighbour.ttl:type_name -> google.protobuf.Duration
-	35, // 18: hostnic.v1.LldpNeighbour.first_heard:type_name -> google.protobuf.Timestamp
-	35, // 19: hostnic.v1.LldpNeighbour.last_heard:type_name -> google.protobuf.Timestamp
+	35, // 17: hostnic.v1.LldpNeighbour.ttl:type_name -> google.protobuf.Duration
+	36, // 18: hostnic.v1.LldpNeighbour.first_heard:type_name -> google.protobuf.Timestamp
+	36, // 19: hostnic.v1.LldpNeighbour.last_heard:type_name -> google.protobuf.Timestamp
 	18, // 20: hostnic.v1.LldpNeighbour.vlans:type_name -> hostnic.v1.LldpVlan
 	19, // 21: hostnic.v1.LldpNeighbour.aggregation:type_name -> hostnic.v1.LldpAggregation
-	23, // 22: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
-	23, // 23: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
-	24, // 24: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
-	25, // 25: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
-	26, // 26: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
-	27, // 27: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
-	28, // 28: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
-	29, // 29: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
-	30, // 30: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
-	31, // 31: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
-	32, // 32: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
-	22, // 33: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
-	22, // 34: hostnic.v1.HostNic.ipv6_lease:type_name -> hostnic.v1.Lease
-	35, // 35: hostnic.v1.LeaseAddress.preferred_until:type_name -> google.protobuf.Timestamp
-	35, // 36: hostnic.v1.LeaseAddress.expires:type_name -> google.protobuf.Timestamp
-	35, // 37: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
-	35, // 38: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
-	35, // 39: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
-	35, // 40: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
-	35, // 41: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
-	21, // 42: hostnic.v1.Lease.addresses:type_name -> hostnic.v1.LeaseAddress
-	33, // 43: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	35, // 44: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
-	2,  // 45: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	4,  // 46: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	6,  // 47: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
-	8,  // 48: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
-	11, // 49: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
-	13, // 50: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
-	15, // 51: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
-	3,  // 52: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	5,  // 53: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	7,  // 54: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
-	9,  // 55: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
-	12, // 56: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
-	14, // 57: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
-	16, // 58: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
-	52, // [52:59] is the sub-list for method output_type
-	45, // [45:52] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	24, // 22: hostnic.v1.HostNic.host:type_name -> hostnic.v1.Reference
+	24, // 23: hostnic.v1.HostNic.network:type_name -> hostnic.v1.Reference
+	25, // 24: hostnic.v1.HostNic.mac:type_name -> hostnic.v1.Mac
+	26, // 25: hostnic.v1.HostNic.ip:type_name -> hostnic.v1.Ip
+	27, // 26: hostnic.v1.HostNic.ipv6:type_name -> hostnic.v1.Ipv6
+	28, // 27: hostnic.v1.HostNic.vlan:type_name -> hostnic.v1.Vlan
+	29, // 28: hostnic.v1.HostNic.bonding:type_name -> hostnic.v1.Bonding
+	30, // 29: hostnic.v1.HostNic.status:type_name -> hostnic.v1.Status
+	31, // 30: hostnic.v1.HostNic.addresses:type_name -> hostnic.v1.Address
+	32, // 31: hostnic.v1.HostNic.drift:type_name -> hostnic.v1.Drift
+	21, // 32: hostnic.v1.HostNic.expected_neighbour:type_name -> hostnic.v1.ExpectedNeighbour
+	33, // 33: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
+	23, // 34: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
+	23, // 35: hostnic.v1.HostNic.ipv6_lease:type_name -> hostnic.v1.Lease
+	36, // 36: hostnic.v1.LeaseAddress.preferred_until:type_name -> google.protobuf.Timestamp
+	36, // 37: hostnic.v1.LeaseAddress.expires:type_name -> google.protobuf.Timestamp
+	36, // 38: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
+	36, // 39: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
+	36, // 40: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
+	36, // 41: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
+	36, // 42: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
+	22, // 43: hostnic.v1.Lease.addresses:type_name -> hostnic.v1.LeaseAddress
+	34, // 44: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	36, // 45: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
+	2,  // 46: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	4,  // 47: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	6,  // 48: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
+	8,  // 49: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	11, // 50: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
+	13, // 51: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
+	15, // 52: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
+	3,  // 53: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	5,  // 54: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	7,  // 55: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
+	9,  // 56: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	12, // 57: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
+	14, // 58: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
+	16, // 59: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
+	53, // [53:60] is the sub-list for method output_type
+	46, // [46:53] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
@@ -3186,16 +3294,17 @@ func file_hostnic_v1_host_nic_proto_init() {
 	file_hostnic_v1_host_nic_proto_msgTypes[15].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[17].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[18].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[20].OneofWrappers = []any{}
-	file_hostnic_v1_host_nic_proto_msgTypes[24].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[19].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[21].OneofWrappers = []any{}
 	file_hostnic_v1_host_nic_proto_msgTypes[25].OneofWrappers = []any{}
+	file_hostnic_v1_host_nic_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hostnic_v1_host_nic_proto_rawDesc), len(file_hostnic_v1_host_nic_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1756,9 +1756,13 @@ type ApplyOptions struct {
 	//	                   configuration, on a connection accepted after the change,
 	//	                   made 2 s or more after it
 	//	lacp               each bond in mode 802.3ad: its partner has the same MAC
+	//	lldp               each NIC with an expected_neighbour: it is heard at the other
+	//	                   end of the cable, by LLDP; one that the running configuration
+	//	                   does not expect yet comes with the change
 	//	none               nothing; goes with no other
 	//
-	// None named: gateway and lacp for Apply and Commit, none for Rollback.
+	// None named: gateway, lacp, and lldp of the neighbours that are required, for Apply
+	// and Commit, none for Rollback.
 	//
 	// After a change, and after wait, they are tried again and again, all at once, for
 	// 10 s together (probe_limit of agent.yaml); before it for 3 s. A gateway that the configuration
