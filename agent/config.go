@@ -80,6 +80,15 @@ type DHCP struct {
 	// watches afterwards (RFC 5227). It is on unless it is switched off; an address is
 	// then there some seconds sooner.
 	ConflictDetection bool `yaml:"conflict_detection"`
+	// HostName is what servers are told that the host is called (option 12). Empty:
+	// nothing.
+	HostName string `yaml:"host_name"`
+	// RapidCommit has a lease granted in two messages instead of four, by servers that
+	// can do so (RFC 4039, RFC 8415 §18.2.1).
+	RapidCommit bool `yaml:"rapid_commit"`
+	// IPv6Only says that the host can do without IPv4 in a network that asks it to (RFC
+	// 8925): a NIC on dhcp then has no lease there, and waits.
+	IPv6Only bool `yaml:"ipv6_only"`
 }
 
 // Where things are unless somebody says otherwise.
@@ -133,6 +142,11 @@ const (
 
 var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
+// hostName is one of RFC 1123 §2.1, mostHostName the most of it that the DNS takes.
+var hostName = regexp.MustCompile(`^[0-9A-Za-z]([-0-9A-Za-z]{0,61}[0-9A-Za-z])?(\.[0-9A-Za-z]([-0-9A-Za-z]{0,61}[0-9A-Za-z])?)*$`)
+
+const mostHostName = 253
+
 // mostSocketPath is what fits into sun_path (unix(7)) beside the suffix that the
 // socket has while it is made ready.
 const mostSocketPath = 107 - len(newSocket)
@@ -147,6 +161,8 @@ func (c Config) check() error {
 	switch {
 	case c.HostID != "" && !uuid.MatchString(c.HostID):
 		return fmt.Errorf("host_id %q is not a UUID", c.HostID)
+	case c.DHCP.HostName != "" && (!hostName.MatchString(c.DHCP.HostName) || len(c.DHCP.HostName) > mostHostName):
+		return fmt.Errorf("dhcp.host_name %q is not a host name: letters, digits and hyphens in labels of 63 at most, %d in all", c.DHCP.HostName, mostHostName)
 	case c.ProbeLimit < shortestProbes || c.ProbeLimit > longestProbes:
 		return fmt.Errorf("probe_limit %s is not from %s to %s", c.ProbeLimit, shortestProbes, longestProbes)
 	case c.StateDir == "":

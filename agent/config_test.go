@@ -56,14 +56,14 @@ control_plane: [192.0.2.10, "2001:db8::10"]
 probe_limit: 40s
 drift: heal
 metrics: "[::1]:9732"
-dhcp: {servers: [192.0.2.1], trusted: true, conflict_detection: false}
+dhcp: {servers: [192.0.2.1], trusted: true, conflict_detection: false, host_name: hv-7.example.org, rapid_commit: true, ipv6_only: true}
 log_level: debug
 `))
 	want := Config{HostID: "2ab5e1da-b726-4274-bbf7-0a42b16a0fc3", StateDir: "/srv/state", Socket: "/srv/sock", Group: "wheel", ReaderGroup: "staff", Netns: "blue",
 		Listen: []string{"192.0.2.1:9443", ":9444", "[2001:db8::1]:9443"}, TLS: TLS{Cert: "/t/cert", Key: "/t/key", CA: "/t/ca", CRL: "/t/crl"},
 		Roles:          Roles{Reader: []string{"spiffe://example.org/*"}, Operator: []string{"spiffe://example.org/engine", "CN=engine,O=Example"}},
 		ExtraBondNames: []string{"bond7", "uplink"}, AllowOverlap: true, ProbeLimit: 40 * time.Second, Drift: "heal", Metrics: "[::1]:9732", LogLevel: "debug",
-		DHCP:         DHCP{Servers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Trusted: true},
+		DHCP:         DHCP{Servers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Trusted: true, HostName: "hv-7.example.org", RapidCommit: true, IPv6Only: true},
 		ControlPlane: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -101,11 +101,14 @@ func TestReadConfigRefuses(t *testing.T) {
 		"listen: ['host.example:9443']\nroles: {reader: ['CN=a']}": "an IP address",
 		"listen: [':0']\nroles: {reader: ['CN=a']}":                "the port",
 		"listen: [':1']\nroles: {reader: ['CN=a']}\ntls: {ca: ''}": "tls.ca",
-		"metrics: localhost":                    "metrics",
-		"metrics: localhost:9732":               "metrics",
-		"metrics: 127.0.0.1:http":               "metrics",
-		"metrics: /" + strings.Repeat("x", 120): "121 bytes",
-		"metrics: /run/hostnic/agent.sock":      "same path",
+		"dhcp: {host_name: 'a;reboot'}":                            "host_name",
+		"dhcp: {host_name: a..b}":                                  "host_name",
+		"dhcp: {host_name: -a}":                                    "host_name",
+		"metrics: localhost":                                       "metrics",
+		"metrics: localhost:9732":                                  "metrics",
+		"metrics: 127.0.0.1:http":                                  "metrics",
+		"metrics: /" + strings.Repeat("x", 120):                    "121 bytes",
+		"metrics: /run/hostnic/agent.sock":                         "same path",
 	} {
 		_, err := ReadConfig(settings(t, text))
 		if err == nil {

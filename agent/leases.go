@@ -181,12 +181,13 @@ func (l *leases) news(c engine.Client) bool {
 func (l *leases) start(c engine.Client) error {
 	mac, _ := macOf(c.MAC)
 	if c.V6 {
-		return l.v6.Start(dhcp6.Config{NIC: c.Link, DUID: dhcp.DUID(l.host), IAID: dhcp.IAID(c.Base, c.VLAN), Stateless: c.Stateless, RapidCommit: true},
+		return l.v6.Start(dhcp6.Config{NIC: c.Link, DUID: dhcp.DUID(l.host), IAID: dhcp.IAID(c.Base, c.VLAN), Stateless: c.Stateless, RapidCommit: l.settings.RapidCommit},
 			dhcp6.Link{Index: c.Index, Ready: c.Ready, Ups: c.Ups, MAC: mac, Local: c.Local})
 	}
 	return l.v4.Start(dhcp.Config{
 		NIC: c.Link, ClientID: dhcp.ClientID(l.host, c.Base, c.VLAN), Servers: l.settings.Servers, Trusted: l.settings.Trusted,
 		AllowOverlap: l.allowOverlap, NoConflictDetection: !l.settings.ConflictDetection,
+		HostName: l.settings.HostName, RapidCommit: l.settings.RapidCommit, IPv6Only: l.settings.IPv6Only,
 	}, dhcp.Link{Index: c.Index, Ready: c.Ready, Ups: c.Ups, MAC: mac, MTU: c.MTU})
 }
 
