@@ -105,6 +105,14 @@ test-clients: setup-tests build $(GRPCURL) $(GHZ) ## grpcurl and ghz as clients,
 bin/hostnicd-crash:
 	CGO_ENABLED=0 go build -trimpath -tags crash -o $@ ./cmd/hostnicd
 
+DAYS ?= 30
+
+# The kernel is built from Debian's source once, which takes ten minutes.
+.PHONY: test-travel
+test-travel: setup-tests ## weeks of leases in a minute, in a kernel whose clock leaps, built the first time; DAYS=365 for a year
+	HOSTNIC_NEED=$${HOSTNIC_NEED-all} RUN_IN_KERNEL_TIMEOUT=$${RUN_IN_KERNEL_TIMEOUT-3600} go test -count=1 -timeout 0 -tags kernel,travel \
+		-exec '$(CURDIR)/test/run-in-kernel-travel' ./agent/dhcp -run 'TestTravel$$' -v -days $(DAYS)
+
 SOAK ?= 1000
 SEED ?= 0
 
@@ -133,6 +141,7 @@ lint: $(GOLANGCI) ## gofmt, go vet, golangci-lint, shellcheck where there is one
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "please gofmt -w" $$bad; exit 1; fi
 	go vet ./...
 	go vet -tags kernel ./...
+	go vet -tags kernel,travel ./agent/dhcp
 	go vet -tags guest,man ./cmd/... ./test/guest
 	go vet -tags kernel,hardware,clients ./test/hardware ./test/controlplane
 	$(GOLANGCI) run
