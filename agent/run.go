@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -74,7 +73,7 @@ type agent struct {
 	leases *leases
 	nudges chan struct{}
 	// duplicates are addresses that the kernel has found another host to have.
-	duplicates chan netip.Addr
+	duplicates chan engine.Duplicate
 	// inventory is the one eye for clients; known has a token when what the engine knows
 	// has changed.
 	inventory *inventory.Inventory
@@ -104,7 +103,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan netip.Addr, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
+	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan engine.Duplicate, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
 	a.lldp = lldp.New(log)
 	meter := inventory.NewMeter()
 	a.metrics = a.newMetrics(meter)
@@ -279,7 +278,7 @@ func (a *agent) duplicated(nudges []kernel.Nudge) {
 			continue
 		}
 		select {
-		case a.duplicates <- n.Duplicate:
+		case a.duplicates <- engine.Duplicate{Index: n.Index, Address: n.Duplicate}:
 		default:
 		}
 	}

@@ -107,12 +107,26 @@ func localOf(s snapshot, index int) netip.Addr {
 	return netip.Addr{}
 }
 
-// duplicate tells the client of DHCPv6 that has got an address that another host has.
-func (e *Engine) duplicate(address netip.Addr) {
+// Duplicate is an address of a link that another host has, too. The kernel has found it
+// (RFC 4862 §5.4.5), and does not use the address.
+type Duplicate struct {
+	Index   int
+	Address netip.Addr
+}
+
+// duplicate tells the client of DHCPv6 that has got the address, and remembers it of an
+// address that the kernel has made, and has taken away again.
+func (e *Engine) duplicate(d Duplicate) {
+	address := d.Address
+	if e.lending.duplicates[d.Index] != address {
+		e.Log.Warn("another host on the link has the address, which the kernel therefore does not use", "ifindex", d.Index, "address", address)
+		e.lending = e.lending.copied()
+		e.lending.duplicates[d.Index] = address
+		e.eye.news()
+	}
 	for nic, lease := range e.lending.held6 {
 		_, runs := e.lending.clients6[nic]
 		if runs && slices.ContainsFunc(lease.Addresses, func(a netcfg.LeaseAddress) bool { return a.Address == address }) {
-			e.Log.Warn("another host has the address that DHCPv6 has lent", "nic", nic, "address", address)
 			e.Leaser.Decline(nic, address)
 		}
 	}

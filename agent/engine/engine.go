@@ -77,7 +77,7 @@ type Options struct {
 	// Nudges say that something in the kernel has changed.
 	Nudges <-chan struct{}
 	// Duplicates are addresses that the kernel has found another host to have.
-	Duplicates <-chan netip.Addr
+	Duplicates <-chan Duplicate
 	// DriftPolicy is what to do about drift; empty is DriftReport.
 	DriftPolicy DriftPolicy
 	Log         *slog.Logger

@@ -43,6 +43,9 @@ type lending struct {
 	held6 map[string]*netcfg.Lease6
 	// clients are those that run, and clients6 those of DHCPv6.
 	clients, clients6 map[string]netcfg.LeaseStatus
+	// duplicates are the addresses of links that another host was found to have last, by
+	// the link's index.
+	duplicates map[int]netip.Addr
 }
 
 // at are the leases of a moment.
@@ -54,7 +57,7 @@ func (l *lending) at(now time.Duration) plan.Leases {
 		}
 		return out
 	}
-	return plan.Leases{Now: now, Held: l.held, Held6: l.held6, Why: why(l.clients), Why6: why(l.clients6)}
+	return plan.Leases{Now: now, Held: l.held, Held6: l.held6, Why: why(l.clients), Why6: why(l.clients6), Duplicates: l.duplicates}
 }
 
 // of are the clients of one of the protocols.
@@ -79,13 +82,13 @@ func (l *lending) waits() bool {
 
 // copied is a copy that may be changed.
 func (l *lending) copied() *lending {
-	return &lending{cloned(l.held), cloned(l.held6), cloned(l.clients), cloned(l.clients6)}
+	return &lending{cloned(l.held), cloned(l.held6), cloned(l.clients), cloned(l.clients6), cloned(l.duplicates)}
 }
 
 // cloned is never nil.
-func cloned[V any](m map[string]V) map[string]V {
+func cloned[K comparable, V any](m map[K]V) map[K]V {
 	if m == nil {
-		return map[string]V{}
+		return map[K]V{}
 	}
 	return maps.Clone(m)
 }

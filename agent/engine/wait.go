@@ -45,6 +45,9 @@ func (e *Engine) await(ctx context.Context, t *tracked, target converge.Target, 
 	until, told := e.Clock()+t.request.Wait, ""
 	for {
 		e.follow(rep.Intent, rep.After)
+		if twice := plan.Duplicates(rep.Intent, rep.After); len(twice) > 0 {
+			return &Error{Kind: Precondition, Rule: "duplicate-address", Message: strings.Join(twice, "; ") + ": give either host another address"}
+		}
 		missing := lacking(plan.Unready(rep.Intent, rep.After))
 		if missing == "" {
 			return nil

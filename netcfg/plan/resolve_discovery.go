@@ -61,7 +61,10 @@ func (r *resolver) discovery() {
 // waitForIPv6 says what a NIC still lacks that gets its addresses from others. One on
 // both protocols does with either: not every network has both.
 func (r *resolver) waitForIPv6(n *netcfg.HostNic, w *Link) {
-	const noRouter = "no router has advertised a prefix yet"
+	noRouter := "no router has advertised a prefix yet"
+	if d := r.Leases.Duplicates[w.Index]; d.IsValid() {
+		noRouter = "another host on the link has its address " + d.String()
+	}
 	switch without := cmp.Or(r.Leases.Why6[n.Name], "there is no lease of DHCPv6 yet"); {
 	case r.learnt(w.Index) && autoconfigured(n):
 	case !OnDHCP6(n):

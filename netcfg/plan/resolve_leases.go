@@ -20,6 +20,9 @@ type Leases struct {
 	Held6 map[string]*netcfg.Lease6
 	// Why and Why6 say, by NIC, why there is none, in a clause.
 	Why, Why6 map[string]string
+	// Duplicates are IPv6 addresses that another host was found to have, by the index of
+	// the link on which the kernel had made them.
+	Duplicates map[int]netip.Addr
 }
 
 // leaseMetric is the metric of what comes with the lease of the first NIC of the
