@@ -137,6 +137,17 @@ func TestFault_E18(t *testing.T) {
 // flood sends router advertisements (RFC 4861 §4.2), each with another prefix.
 func (h *host) flood(nic string, count int) {
 	h.Helper()
+	h.say(nic, count, func() []byte {
+		m := []byte{134, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // no router to go by
+		m = append(m, 3, 4, 64, 0xc0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0x20, 1, 0xd, 0xb8)
+		m = binary.BigEndian.AppendUint32(m, rand.Uint32())
+		return append(m, make([]byte, 8)...)
+	})
+}
+
+// say sends messages of ICMPv6 from a NIC of the far end to all who are on its link.
+func (h *host) say(nic string, count int, next func() []byte) {
+	h.Helper()
 	var err error
 	h.Far.Do(func() {
 		var link *net.Interface
@@ -153,10 +164,7 @@ func (h *host) flood(nic string, count int) {
 		}
 		all := unix.SockaddrInet6{ZoneId: uint32(link.Index), Addr: [16]byte{0: 0xff, 1: 2, 15: 1}}
 		for range count {
-			m := []byte{134, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // no router to go by
-			m = append(m, 3, 4, 64, 0xc0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0x20, 1, 0xd, 0xb8)
-			m = binary.BigEndian.AppendUint32(m, rand.Uint32())
-			m = append(m, make([]byte, 8)...)
+			m := next()
 			for err = unix.Sendto(fd, m, 0, &all); errors.Is(err, unix.ENOBUFS); err = unix.Sendto(fd, m, 0, &all) {
 				time.Sleep(time.Millisecond) // the other end is behind
 			}
