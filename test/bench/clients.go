@@ -86,7 +86,7 @@ func manyCables(far *netlink.Handle, count int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(here)
+	defer unix.Close(here) //nolint:errcheck // it was only asked
 	bridge, err := far.LinkByName("br0")
 	if err != nil {
 		return err
