@@ -131,6 +131,11 @@ demo: setup build ## the agent at work on a bond, in a kernel of its own
 bench: build ## how long things take
 	@HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/bench/run
 
+.PHONY: bench-storm
+bench-storm: build ## 10,000 changes of links a second for 10 s, on this machine's own kernel; takes root
+	@BENCH=native HOSTNICD=$(CURDIR)/bin/hostnicd AGENTCTL=$(CURDIR)/bin/agentctl test/bench/run \
+		-rack=false -n '' -events '' -reads '' -starts '' -storms 200,2000
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (50000x inputs), two at a time
 	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | sed -E 's#/[^/]*:[0-9]+:func # #' | xargs -P 2 -L 1 bash -c \

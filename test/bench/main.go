@@ -69,6 +69,7 @@ func run() error {
 	careful := flag.Int("leases-probed", 0, "the same for clients that first look whether somebody else has it, which takes seconds")
 	crowd := flag.Int("clients", 0, "NICs on dhcp of a host (default none)")
 	hosts := flag.String("events", "10,1000,4000", "numbers of links of the hosts on which a cable is pulled")
+	stormy := flag.String("storms", "200", "numbers of links of the hosts on which links change as fast as they can")
 	large := flag.String("reads", "1000,4000", "numbers of links of the hosts that are read")
 	started := flag.String("starts", strconv.Itoa(startNICs), "numbers of NICs of the hosts on which the daemon is started")
 	flag.Parse()
@@ -101,7 +102,7 @@ func run() error {
 	for _, part := range []struct {
 		flag, sizes string
 		measure     func(options, int) error
-	}{{"-reads", *large, reads}, {"-events", *hosts, events}, {"-starts", *started, starts}} {
+	}{{"-reads", *large, reads}, {"-events", *hosts, events}, {"-storms", *stormy, storm}, {"-starts", *started, starts}} {
 		sizes, err := numbers(part.sizes)
 		if err != nil {
 			return fmt.Errorf("%s %w", part.flag, err)
