@@ -321,7 +321,7 @@ func (e *Engine) publish() {
 func (v *View) tellsTheSame(o *View) bool {
 	a, b := v.Running.HostNics, o.Running.HostNics
 	same := len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) // configurations are never changed, only replaced
-	return same && slices.Equal(v.Waiting, o.Waiting) && slices.Equal(v.Drift, o.Drift) && maps.Equal(v.Leases, o.Leases)
+	return same && slices.Equal(v.Waiting, o.Waiting) && slices.Equal(v.Drift, o.Drift) && maps.Equal(v.Leases, o.Leases) && maps.Equal(v.Leases6, o.Leases6)
 }
 
 // call runs f in the loop and waits for it.

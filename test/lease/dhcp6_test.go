@@ -128,3 +128,30 @@ func TestFault_E20_Lent(t *testing.T) {
 	h.eventually("there is another", func() bool { return h.lent6("eth0") != "" && h.show("eth0").Waiting == "" })
 	h.settled()
 }
+
+// On a bond and on a VLAN of it: the server of each sees a client of its own, which stays
+// the same when the bond has another slave's MAC.
+func TestDHCPv6OnVLANOfBond(t *testing.T) {
+	t.Parallel()
+	h := bonded(t)
+	parent := h.router6("br0", "2001:db8:1::1/64", lends6)
+	vlan := h.router6("br0.100", "2001:db8:2::1/64", strings.ReplaceAll(lends6, "db8:1", "db8:2"))
+	h.apply(strings.ReplaceAll(onBond, "boot_protocol: dhcp", "ipv6_boot_protocol: dhcp"), "--wait", "60s")
+	bond, tagged := h.lent6("bond0"), h.lent6("bond0.100")
+	if !strings.HasPrefix(bond, "hostnic 2001:db8:1::1") || !strings.HasPrefix(tagged, "hostnic 2001:db8:2::1") {
+		t.Fatalf("bond %q, VLAN %q", bond, tagged)
+	}
+	h.settled()
+
+	mac, solicited := h.macOf("bond0"), parent.Count("DHCPSOLICIT(")+vlan.Count("DHCPSOLICIT(")
+	h.Far.Down(t, "s0")
+	h.eventually("the other slave is active", func() bool { return h.macOf("bond0") != mac })
+	h.eventually("it can renew", func() bool {
+		_, code := h.Try("renew", "bond0.100")
+		return code == 0 && vlan.Count("DHCPRENEW(") > 0
+	})
+	h.eventually("it is renewed", func() bool { return h.show("bond0.100").IPv6Lease.State == "bound" })
+	same(t, "lent", h.lent6("bond0")+" "+h.lent6("bond0.100"), bond+" "+tagged)
+	same(t, "solicited", parent.Count("DHCPSOLICIT(")+vlan.Count("DHCPSOLICIT("), solicited)
+	h.settled()
+}
