@@ -97,9 +97,9 @@ func (f *farHost) far(c pki.Issued) *grpc.ClientConn {
 	return f.farWith(c.TLS(f.t, f.ca))
 }
 
-func (f *farHost) farWith(c *tls.Config) *grpc.ClientConn {
+func (f *farHost) farWith(c *tls.Config, more ...grpc.DialOption) *grpc.ClientConn {
 	f.t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+f.address, grpc.WithTransportCredentials(credentials.NewTLS(c)))
+	conn, err := grpc.NewClient("passthrough:///"+f.address, append(more, grpc.WithTransportCredentials(credentials.NewTLS(c)))...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
