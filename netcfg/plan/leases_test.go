@@ -138,6 +138,22 @@ func TestLeaseLifetimeDrift(t *testing.T) {
 	}
 }
 
+// A renewal that brings next to nothing is left as it is, and is no drift a second later.
+func TestLeaseRenewedAtOnce(t *testing.T) {
+	h := newTenant(t)
+	h.lend("eth0", "192.0.2.100/24", "")
+	h.to(dhcpOn0)
+	h.held["eth0"].Expires += 5 * time.Second
+	h.want("")
+	_, rep := h.to("")
+	s, _ := h.Snapshot(t.Context())
+	i := slices.IndexFunc(s.Addresses, func(a state.Address) bool { return a.Prefix.Addr().String() == "192.0.2.100" })
+	s.Addresses[i].Valid--
+	if drift := plan.Check(rep.Intent, s); len(drift) != 0 {
+		t.Errorf("drift %v", drift)
+	}
+}
+
 // What somebody else has stays: a route in the place of one of the lease, and the
 // address of the lease on another link.
 func TestLeaseBesideOthers(t *testing.T) {

@@ -134,25 +134,29 @@ func (r *resolver) leaseMTU(n *netcfg.HostNic, w *Link) {
 // ought to be: that of the lease is rounded, and a look takes its time.
 const lifetimeSlack = 5
 
+// driftSlack is how many seconds it may differ before that is drift. It is more, so that
+// what a renewal has left as it was does not become drift by the next rounding.
+const driftSlack = 2 * lifetimeSlack
+
 // wrongLifetime says how the lifetime of an address differs from what it ought to be;
 // empty if it does not. That of somebody else's is his own, once it is there.
-func (l *Link) wrongLifetime(want, have state.Address) string {
+func (l *Link) wrongLifetime(want, have state.Address, slack uint64) string {
 	lent := want.Valid != 0
 	switch {
 	case slices.Contains(l.Foreign, want.Prefix):
 		return ""
 	case !lent && have.Valid != 0:
-		return wrongTime(state.Forever, have.Valid)
+		return wrongTime(state.Forever, have.Valid, slack)
 	case !lent:
 		return ""
 	}
 	if have.Valid == 0 {
 		have.Valid, have.Preferred = state.Forever, state.Forever
 	}
-	return cmp.Or(wrongTime(want.Valid, have.Valid), wrongTime(want.Preferred, have.Preferred))
+	return cmp.Or(wrongTime(want.Valid, have.Valid, slack), wrongTime(want.Preferred, have.Preferred, slack))
 }
 
-func wrongTime(want, have uint32) string {
+func wrongTime(want, have uint32, slack uint64) string {
 	switch {
 	case want == have:
 		return ""
@@ -160,9 +164,9 @@ func wrongTime(want, have uint32) string {
 		return "for ever"
 	case want == state.Forever:
 		return "for a time"
-	case uint64(have)+lifetimeSlack < uint64(want):
+	case uint64(have)+slack < uint64(want):
 		return "too short"
-	case uint64(want)+lifetimeSlack < uint64(have):
+	case uint64(want)+slack < uint64(have):
 		return "too long"
 	}
 	return ""
