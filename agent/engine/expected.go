@@ -59,6 +59,7 @@ func (p *probing) expect(ctx context.Context, intent plan.Intent, now snapshot) 
 		return nil
 	}
 	p.voting = all
+	p.e.lives(p.limit + applyLimit)
 	since := time.Now()
 	ctx, cancel := p.within(ctx, p.limit)
 	defer cancel()

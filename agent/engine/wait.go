@@ -44,6 +44,7 @@ func (e *Engine) await(ctx context.Context, t *tracked, target converge.Target, 
 	}
 	until, told := e.Clock()+t.request.Wait, ""
 	for {
+		e.lives(applyLimit)
 		e.follow(rep.Intent, rep.After)
 		if twice := plan.Duplicates(rep.Intent, rep.After); len(twice) > 0 {
 			return &Error{Kind: Precondition, Rule: "duplicate-address", Message: strings.Join(twice, "; ") + ": give either host another address"}
