@@ -26,6 +26,8 @@ type world struct {
 	coming  []arrival
 	record  *Record
 	boot    int
+	// messages are how many the client has sent.
+	messages int
 
 	// granted are the addresses that were in a REPLY.
 	granted map[netip.Addr]bool
@@ -79,6 +81,7 @@ func (w *world) receive(s Send) {
 		w.Fatalf("%s: %s has two exchanges", w.now, w.m.state)
 	}
 	w.sent = append(w.sent, w.now)
+	w.messages++
 	for _, srv := range w.servers {
 		reply := srv.handle(p)
 		if reply == nil {
@@ -133,8 +136,15 @@ func (w *world) check() {
 }
 
 // run lets time go on.
+// mostMessages bounds what a case takes of memory: all that was drawn is kept, and so is
+// all that a server has heard.
+const mostMessages = 5000
+
 func (w *world) run(d time.Duration) {
 	for end := w.now + d; ; {
+		if w.messages > mostMessages {
+			return
+		}
 		wake := w.m.Wake()
 		next := min(wake, end)
 		if len(w.coming) > 0 {
