@@ -24,6 +24,13 @@ var discoveryCases = []contractCase{
 		l.discovery("nic", want)
 		l.want("nic.ip=192.0.2.1/24")
 	}},
+	{"a link that is up gets a link-local address by a switch, and not by netlink", func(l *lab) {
+		l.nics("nic")
+		l.do(l.set("nic", none), l.set("nic", up), l.set("nic", eui))
+		l.want("nic.genmode=yes", "nic.ll=no")
+		l.do(l.set("nic", none), l.switches("nic", "addr_gen_mode", "0"))
+		l.want("nic.genmode=yes", "nic.ll=yes", "nic.llroute=yes")
+	}},
 	{"a link that is gone, and a switch that there is none of", func(l *lab) {
 		l.nics("nic")
 		l.refused(syscall.ENOENT, plan.Absent, l.switches("gone", "accept_ra", "2"))

@@ -180,7 +180,12 @@ func (f *Fake) becomeReady(l *link) {
 	for i := range l.ip6 {
 		l.ip6[i].Flags &^= state.FlagTentative
 	}
-	if l.AddrGenModeNone || l.Type != typeEthernet {
+	f.linkLocal(l)
+}
+
+// linkLocal is addrconf_init_auto_addrs: the address that the kernel makes by itself.
+func (f *Fake) linkLocal(l *link) {
+	if l.AddrGenModeNone || l.Type != typeEthernet || !l.ready {
 		return
 	}
 	a := state.Address{Link: l.Index, Prefix: netip.PrefixFrom(eui64(l.MAC), 64), Flags: state.FlagPermanent,

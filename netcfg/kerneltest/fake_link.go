@@ -66,7 +66,11 @@ func (f *Fake) discoverySet(op plan.Op) *refusal {
 		return refuse(syscall.ENOENT, "")
 	}
 	for _, o := range op.Options {
-		if !l.Discovery.Set(o.Name, o.Value) {
+		switch {
+		case o.Name == "addr_gen_mode": // addrconf_sysctl_addr_gen_mode
+			l.AddrGenModeNone = o.Value == "1"
+			f.linkLocal(l)
+		case !l.Discovery.Set(o.Name, o.Value):
 			return refuse(syscall.ENOENT, "")
 		}
 	}

@@ -241,6 +241,9 @@ func (b *builder) nics() {
 		if !l.NoAddresses && l.MTU > have.MTU {
 			b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, MTU: l.MTU})
 		}
+		if l.Discovery != nil {
+			b.linkLocal(l)
+		}
 	}
 }
 
@@ -283,7 +286,7 @@ func (b *builder) newBond(l Link) {
 // an address on every VLAN. The attribute is refused in the creating request.
 func (b *builder) linkLocal(l Link) {
 	have := b.now.links[l.Index]
-	if l.NoLinkLocal == nil || *l.NoLinkLocal == have.AddrGenModeNone {
+	if l.NoLinkLocal == nil || *l.NoLinkLocal == have.AddrGenModeNone || l.Discovers {
 		return
 	}
 	b.do(Op{Action: LinkSet, Index: l.Index, Name: have.Name, AddrGenModeNone: l.NoLinkLocal})

@@ -137,6 +137,7 @@ func (m *model) do(op *Op) {
 		for _, s := range op.Options {
 			if l := m.links[op.Index]; l != nil {
 				l.Discovery.Set(s.Name, s.Value)
+				l.AddrGenModeNone = l.AddrGenModeNone && s.Name != switchAddrGenMode
 			}
 		}
 	case AddrReplace:

@@ -87,6 +87,11 @@ func (r *resolver) addresses() map[netip.Addr]bool {
 		if l := r.lease(n); l != nil {
 			wanted[l.Address.Addr()] = true
 		}
+		if l := r.lease6(n); l != nil {
+			for _, a := range l.Addresses {
+				wanted[a.Address] = true
+			}
+		}
 	}
 	return wanted
 }
@@ -302,6 +307,10 @@ func (r *resolver) goneAddressing() {
 			continue
 		}
 		wanted := contains(w.Addresses, a)
+		if w.NoLinkLocal != nil && *w.NoLinkLocal && !l.AddrGenModeNone && a.MadeLinkLocal() && !slices.ContainsFunc(r.out.Memory.Baseline[w.Name].Addresses, func(b state.Address) bool { return b.Prefix == a.Prefix }) {
+			r.out.GoneAddresses = append(r.out.GoneAddresses, a)
+			continue
+		}
 		if !wanted && !a.LinkLocal() && (w.NoAddresses || r.ownsAddress(w.Name, a) || w.unlearns() && a.Learnt()) {
 			r.out.GoneAddresses = append(r.out.GoneAddresses, a)
 		}

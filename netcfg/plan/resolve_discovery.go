@@ -104,6 +104,10 @@ func (i *Intent) discoverySettled(links map[string]*Link, waits map[string]bool)
 	return out
 }
 
+// switchAddrGenMode has the kernel make a link-local address, or not
+// (IN6_ADDR_GEN_MODE_EUI64 is 0, include/uapi/linux/if_link.h).
+const switchAddrGenMode = "addr_gen_mode"
+
 // discover sets the switches that differ.
 func (b *builder) discover() {
 	for i := range b.in.Links {
@@ -113,6 +117,10 @@ func (b *builder) discover() {
 			continue
 		}
 		op := Op{Action: DiscoverySet, Index: w.Index, Name: have.Name}
+		if w.Discovers && have.AddrGenModeNone {
+			// By netlink, a link that is up would get its address when it next comes up.
+			op.Options = append(op.Options, Option{switchAddrGenMode, "0"})
+		}
 		there := have.Discovery.Switches()
 		for i, s := range w.Discovery.Switches() {
 			if there[i].Value != s.Value {

@@ -149,6 +149,13 @@ const Forever = 0xffffffff
 // and goes with it.
 func (a Address) Secondary() bool { return a.Prefix.Addr().Is4() && a.Flags&FlagSecondary != 0 }
 
+// MadeLinkLocal is true of an address that the kernel says to have made for the link by
+// itself, as kernels since 5.18 do.
+func (a Address) MadeLinkLocal() bool {
+	const protoLinkLocal = 3 // IFAPROT_KERNEL_LL, include/uapi/linux/if_addr.h
+	return a.LinkLocal() && a.Proto == protoLinkLocal
+}
+
 // LinkLocal is true of an address that the kernel made for the link by itself.
 func (a Address) LinkLocal() bool {
 	return a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()
