@@ -16,9 +16,39 @@ type leaseRecords[L any] struct {
 	prefix string
 }
 
-func (l *leases) records() leaseRecords[netcfg.Lease] { return leaseRecords[netcfg.Lease]{l, "lease-"} }
-func (l *leases) records6() leaseRecords[netcfg.Lease6] {
-	return leaseRecords[netcfg.Lease6]{l, "lease6-"}
+func (l *leases) records() leaseRecords[netcfg.Lease] {
+	return leaseRecords[netcfg.Lease]{l, "lease-"}
+}
+
+func (l *leases) records6() records6 {
+	return records6{leaseRecords[netcfg.Lease6]{l, "lease6-"}}
+}
+
+// records6 are those of DHCPv6, where a client that asks for no addresses has nothing to
+// keep, and leaves what there is for when addresses are asked for again.
+type records6 struct{ leaseRecords[netcfg.Lease6] }
+
+// LoadLease is that of drive.Store.
+func (r records6) LoadLease(link string) (*drive.Record[netcfg.Lease6], error) {
+	if r.stateless(link) {
+		return nil, nil
+	}
+	return r.leaseRecords.LoadLease(link)
+}
+
+// SaveLease is that of drive.Store.
+func (r records6) SaveLease(link string, record *drive.Record[netcfg.Lease6]) error {
+	if r.stateless(link) {
+		return nil
+	}
+	return r.leaseRecords.SaveLease(link, record)
+}
+
+func (l *leases) stateless(link string) bool {
+	nic := l.nicOf(link)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.clients[leaseKey{nic, true}].Stateless
 }
 
 // load reads the record of a NIC, by its name in the configuration.

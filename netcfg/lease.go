@@ -85,8 +85,10 @@ func (l *Lease) SameFacts(o *Lease) bool {
 type LeaseStatus struct {
 	// NIC is its name in the configuration, Link the kernel's.
 	NIC, Link string
-	// V6 is true of a client of DHCPv6.
-	V6 bool
+	// Index is the kernel's of the link.
+	Index int
+	// V6 is true of a client of DHCPv6, Stateless of one that asks for no addresses.
+	V6, Stateless bool
 	// State of the client: stopped (the lease was given back), waiting (for the link),
 	// init, bound, renewing, rebinding; of DHCPv4 also selecting, requesting, init-reboot,
 	// rebooting, probing (RFC 2131 §4.4) or ipv6-only (RFC 8925); of DHCPv6 soliciting,

@@ -50,11 +50,13 @@ func (e *Engine) follow(intent plan.Intent, s snapshot) {
 	wanted := map[bool]map[string]bool{false: {}, true: {}}
 	for _, c := range clients {
 		wanted[c.V6][c.NIC] = true
-		if _, runs := next.of(c.V6)[c.NIC]; runs {
+		if now, runs := next.of(c.V6)[c.NIC]; runs {
+			now.Index, now.Stateless = c.Index, c.Stateless
+			next.of(c.V6)[c.NIC] = now
 			continue
 		}
-		begins := netcfg.LeaseStatus{NIC: c.NIC, Link: c.Link, V6: c.V6, NextTry: netcfg.LeaseForever}
-		if c.V6 {
+		begins := netcfg.LeaseStatus{NIC: c.NIC, Link: c.Link, Index: c.Index, V6: c.V6, Stateless: c.Stateless, NextTry: netcfg.LeaseForever}
+		if c.V6 && !c.Stateless {
 			begins.Lease6 = next.held6[c.NIC]
 		} else {
 			begins.Lease = next.held[c.NIC]
@@ -64,6 +66,10 @@ func (e *Engine) follow(intent plan.Intent, s snapshot) {
 	for v6, names := range wanted {
 		maps.DeleteFunc(next.of(v6), func(nic string, _ netcfg.LeaseStatus) bool { return !names[nic] })
 	}
+	maps.DeleteFunc(next.duplicates, func(index int, _ netip.Addr) bool {
+		l := s.Link(index)
+		return l == nil || !l.Carrier || slices.ContainsFunc(s.AddressesOf(index), state.Address.Learnt)
+	})
 	if len(clients)+len(e.lending.clients)+len(e.lending.clients6) == 0 {
 		return
 	}
@@ -125,8 +131,8 @@ func (e *Engine) duplicate(d Duplicate) {
 		e.eye.news()
 	}
 	for nic, lease := range e.lending.held6 {
-		_, runs := e.lending.clients6[nic]
-		if runs && slices.ContainsFunc(lease.Addresses, func(a netcfg.LeaseAddress) bool { return a.Address == address }) {
+		c, runs := e.lending.clients6[nic]
+		if runs && c.Index == d.Index && slices.ContainsFunc(lease.Addresses, func(a netcfg.LeaseAddress) bool { return a.Address == address }) {
 			e.Leaser.Decline(nic, address)
 		}
 	}

@@ -94,7 +94,11 @@ func cloned[K comparable, V any](m map[K]V) map[K]V {
 }
 
 // lent are the leases of now, for the loop.
-func (e *Engine) lent() plan.Leases { return e.lending.at(e.Clock()) }
+func (e *Engine) lent() plan.Leases {
+	out := e.lending.at(e.Clock())
+	out.News = maps.Clone(e.unsettled)
+	return out
+}
 
 // whyNone says, in a clause, why a client has no lease.
 func whyNone(c netcfg.LeaseStatus) string {
@@ -147,9 +151,11 @@ func (e *Engine) leaseNews() <-chan struct{} {
 func (e *Engine) heed() (changed bool) {
 	next := e.lending.copied()
 	for _, s := range e.Leaser.Take() {
-		if _, follows := next.of(s.V6)[s.NIC]; !follows {
+		now, follows := next.of(s.V6)[s.NIC]
+		if !follows {
 			continue // of a client that has ended since
 		}
+		s.Index, s.Stateless = now.Index, now.Stateless
 		next.of(s.V6)[s.NIC] = s
 		if next.take(s) {
 			changed = true
@@ -161,7 +167,11 @@ func (e *Engine) heed() (changed bool) {
 }
 
 // take notes what a client has now, and says whether that is something else.
+// What there was before a client asked for no addresses any more is kept for a way back.
 func (l *lending) take(s netcfg.LeaseStatus) (changed bool) {
+	if s.Stateless {
+		return false
+	}
 	if s.V6 {
 		return note(l.held6, s.NIC, s.Lease6, sameLease6)
 	}

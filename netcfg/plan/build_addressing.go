@@ -240,7 +240,7 @@ func (b *builder) addAddress(index int, a state.Address, why string) {
 func (b *builder) renewAddress(l *Link, a state.Address) {
 	have := b.now.addrs[l.Index]
 	i := slices.IndexFunc(have, func(h state.Address) bool { return h.Prefix == a.Prefix })
-	if b.now.links[l.Index] == nil || i < 0 || b.left[l.Index] || l.wrongLifetime(a, have[i], lifetimeSlack) == "" {
+	if b.now.links[l.Index] == nil || i < 0 || b.left[l.Index] || l.wrongLifetime(a, have[i]) == "" {
 		return
 	}
 	a.Link = l.Index

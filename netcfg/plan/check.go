@@ -155,7 +155,7 @@ func (c *checker) addresses(w *Link, l *state.Link) {
 			c.differ(w.Name, addressPath(a), "present", "absent")
 			continue
 		}
-		if wrong := w.wrongLifetime(a, have[i], driftSlack); wrong != "" {
+		if wrong := w.wrongLifetime(a, have[i]); wrong != "" {
 			c.differ(w.Name, addressPath(a)+".lifetime", lifetimeWord(a), wrong)
 		}
 		if have[i].Flags&state.FlagDADFailed != 0 {

@@ -87,6 +87,8 @@ type Link struct {
 	DHCP            bool
 	FullMTU         int
 	DHCP6, Informed bool
+	// Renewed says that its leases have been renewed, so that lifetimes are to be exact.
+	Renewed bool
 	// Discovery is what the kernel is to make of router advertisements; nil leaves that as
 	// it is. Discovers says that it is to look for routers, else the agent gives back what
 	// it has found.

@@ -37,13 +37,14 @@ func Unready(in Intent, s state.Snapshot) []Waiting {
 }
 
 // Duplicates are the addresses that stay although another host on the link has them, and
-// that the kernel therefore does not use, each with its NIC. Those of servers it drops.
+// that the kernel therefore does not use, each with its NIC. Those of servers are declined.
 func Duplicates(in Intent, s state.Snapshot) (out []string) {
 	for i := range in.Links {
 		w := &in.Links[i]
 		for _, have := range s.AddressesOf(w.Index) {
 			wanted := slices.ContainsFunc(w.Addresses, func(a state.Address) bool { return a.Prefix == have.Prefix })
-			if wanted && have.Valid == state.Forever && have.Flags&state.FlagDADFailed != 0 {
+			lent := w.DHCP6 && have.Prefix.IsSingleIP()
+			if wanted && !lent && have.Valid == state.Forever && have.Flags&state.FlagDADFailed != 0 {
 				out = append(out, w.Name+": another host on the link has "+have.Prefix.Addr().String())
 			}
 		}

@@ -18,6 +18,9 @@ type Leases struct {
 	// Held are the leases by NIC, Held6 those of DHCPv6. One that has ended counts as none.
 	Held  map[string]*netcfg.Lease
 	Held6 map[string]*netcfg.Lease6
+	// News are the NICs whose leases have been renewed since they were last brought to the
+	// host.
+	News map[string]bool
 	// Why and Why6 say, by NIC, why there is none, in a clause.
 	Why, Why6 map[string]string
 	// Duplicates are IPv6 addresses that another host was found to have, by the index of
@@ -46,7 +49,7 @@ func (r *resolver) leasing(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]
 	if !leased(n) || r.out.isAway(n.Name) {
 		return
 	}
-	w.DHCP = true
+	w.DHCP, w.Renewed = true, r.Leases.News[n.Name]
 	l := r.lease(n)
 	if l == nil {
 		r.wait(n.Name, cmp.Or(r.Leases.Why[n.Name], "there is no lease yet"))
@@ -62,6 +65,7 @@ func (r *resolver) leasing(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]
 		a.Flags = state.FlagPermanent
 	}
 	w.Addresses = append(w.Addresses, a)
+	r.adoptAddress(n.Name, w, l.Address)
 	if len(l.Gateways) > 0 {
 		r.leaseRoute(n, w, l, netcfg.LeaseRoute{Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Gateway: l.Gateways[0]})
 	}
@@ -134,14 +138,17 @@ func (r *resolver) leaseMTU(n *netcfg.HostNic, w *Link) {
 // ought to be: that of the lease is rounded, and a look takes its time.
 const lifetimeSlack = 5
 
-// driftSlack is how many seconds it may differ before that is drift. It is more, so that
-// what a renewal has left as it was does not become drift by the next rounding.
-const driftSlack = 2 * lifetimeSlack
+// renewedSlack is the same of an address whose lease has just been renewed. What little
+// that has brought would be more than the slack at another moment.
+const renewedSlack = 1
 
 // wrongLifetime says how the lifetime of an address differs from what it ought to be;
 // empty if it does not. That of somebody else's is his own, once it is there.
-func (l *Link) wrongLifetime(want, have state.Address, slack uint64) string {
-	lent := want.Valid != 0
+func (l *Link) wrongLifetime(want, have state.Address) string {
+	lent, slack := want.Valid != 0, uint64(lifetimeSlack)
+	if l.Renewed {
+		slack = renewedSlack
+	}
 	switch {
 	case slices.Contains(l.Foreign, want.Prefix):
 		return ""

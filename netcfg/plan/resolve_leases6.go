@@ -27,7 +27,7 @@ func (r *resolver) leasing6(n *netcfg.HostNic, w *Link, holders map[netip.Addr][
 	if !OnDHCP6(n) || r.out.isAway(n.Name) {
 		return
 	}
-	w.DHCP6 = true
+	w.DHCP6, w.Renewed = true, r.Leases.News[n.Name]
 	l := r.lease6(n)
 	if l == nil {
 		return // discovery says what is waited for
@@ -36,6 +36,10 @@ func (r *resolver) leasing6(n *netcfg.HostNic, w *Link, holders map[netip.Addr][
 		p := netip.PrefixFrom(lent.Address, lent.Address.BitLen())
 		if other := r.holder(w, p, holders[lent.Address]); other != nil {
 			r.wait(n.Name, fmt.Sprintf("the address of its lease, %s, is on %s already, where somebody else has put it", lent.Address, other.Name))
+			continue
+		}
+		if p := r.otherPrefix(n.Name, w, p); p.IsValid() {
+			r.wait(n.Name, fmt.Sprintf("the address of its lease is on it already, as %s, which somebody else has put there", p))
 			continue
 		}
 		preferred, valid := lent.Seconds(r.Leases.Now)
@@ -47,5 +51,17 @@ func (r *resolver) leasing6(n *netcfg.HostNic, w *Link, holders map[netip.Addr][
 			a.Flags = state.FlagPermanent
 		}
 		w.Addresses = append(w.Addresses, a)
+		r.adoptAddress(n.Name, w, p)
 	}
+}
+
+// otherPrefix is the address with another prefix length, where the link has it from
+// somebody else, or from a router that still counts: the kernel has an address once.
+func (r *resolver) otherPrefix(name string, w *Link, p netip.Prefix) netip.Prefix {
+	for _, a := range r.addrs[w.Index] {
+		if a.Prefix.Addr() == p.Addr() && a.Prefix != p && !r.ownsAddress(name, a) {
+			return a.Prefix
+		}
+	}
+	return netip.Prefix{}
 }

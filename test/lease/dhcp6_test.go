@@ -82,6 +82,7 @@ func TestDHCPv6(t *testing.T) {
 func TestPolyDHCPAutoconf(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, 1, "")
+	h.NS.IP(t, "link", "set", "eth0", "addrgenmode", "none") // as some managers leave it
 	d := h.router("s0", "2001:db8:1::1/64", "2001:db8:1::")
 	h.apply(onPoly, "--wait", "60s")
 	if h.learnt("eth0") == "" || h.lent6("eth0") != "" {
@@ -129,13 +130,17 @@ func TestFault_E20_Lent(t *testing.T) {
 	h.settled()
 }
 
-// On a bond and on a VLAN of it: the server of each sees a client of its own, which stays
-// the same when the bond has another slave's MAC.
+// On a bond and on a VLAN of it, which had no IPv6 before: the server of each sees a
+// client of its own, which stays the same when the bond has another slave's MAC. A
+// rollback leaves no IPv6.
 func TestDHCPv6OnVLANOfBond(t *testing.T) {
 	t.Parallel()
 	h := bonded(t)
 	parent := h.router6("br0", "2001:db8:1::1/64", lends6)
 	vlan := h.router6("br0.100", "2001:db8:2::1/64", strings.ReplaceAll(lends6, "db8:1", "db8:2"))
+	h.apply(strings.ReplaceAll(onBond, "boot_protocol: dhcp", "boot_protocol: none"))
+	h.run("commit")
+	same(t, "IPv6 on it", h.NS.IP(t, "-6", "addr", "show", "dev", "bond0"), "")
 	h.apply(strings.ReplaceAll(onBond, "boot_protocol: dhcp", "ipv6_boot_protocol: dhcp"), "--wait", "60s")
 	bond, tagged := h.lent6("bond0"), h.lent6("bond0.100")
 	if !strings.HasPrefix(bond, "hostnic 2001:db8:1::1") || !strings.HasPrefix(tagged, "hostnic 2001:db8:2::1") {
@@ -153,5 +158,8 @@ func TestDHCPv6OnVLANOfBond(t *testing.T) {
 	h.eventually("it is renewed", func() bool { return h.show("bond0.100").IPv6Lease.State == "bound" })
 	same(t, "lent", h.lent6("bond0")+" "+h.lent6("bond0.100"), bond+" "+tagged)
 	same(t, "solicited", parent.Count("DHCPSOLICIT(")+vlan.Count("DHCPSOLICIT("), solicited)
+	h.settled()
+	h.run("rollback")
+	same(t, "IPv6 after the rollback", h.NS.IP(t, "-6", "addr", "show", "dev", "bond0")+h.NS.IP(t, "-6", "addr", "show", "dev", "bond0.100"), "")
 	h.settled()
 }
