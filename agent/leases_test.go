@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hostnic/hostnic/agent/dhcp"
+	"github.com/hostnic/hostnic/agent/dhcp6"
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
@@ -75,5 +76,28 @@ func TestLeasesDamaged(t *testing.T) {
 	}
 	if err := l.records().SaveLease("eth0", &dhcp.Record{Boot: "this boot"}); err != nil {
 		t.Errorf("saved over it: %v", err)
+	}
+}
+
+// A client that asks DHCPv6 for no addresses leaves the record of those from before alone.
+func TestLeasesStateless(t *testing.T) {
+	l := testLeases(t)
+	now := sinceBoot()
+	record := dhcp6.Record{Boot: "this boot", Lease: netcfg.Lease6{Obtained: now,
+		Addresses: []netcfg.LeaseAddress{{Address: netip.MustParseAddr("2001:db8::5"), Preferred: now + time.Hour, Expires: now + time.Hour}}}}
+	c := engine.Client{NIC: "eth0", Link: "enp3s0", V6: true}
+	l.news(c)
+	if err := l.records6().SaveLease("enp3s0", &record); err != nil {
+		t.Fatal(err)
+	}
+	c.Stateless = true
+	l.news(c)
+	if r, err := l.records6().LoadLease("enp3s0"); r != nil || err != nil {
+		t.Errorf("loaded %+v, %v", r, err)
+	}
+	for _, other := range []*dhcp6.Record{{Boot: "this boot"}, nil} {
+		if err := l.records6().SaveLease("enp3s0", other); err != nil || l.Recorded6("eth0") == nil {
+			t.Errorf("after it: %+v, %v", l.Recorded6("eth0"), err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
@@ -46,5 +47,36 @@ func TestLease6IsAFact(t *testing.T) {
 			t.Error("an address that is lent no more")
 		}
 		r.wantLease("eth3", "192.0.2.9/24", true)
+	})
+}
+
+// On autoconf, where DHCPv6 is asked for no addresses, the lease from before is kept, and
+// comes back with a rollback.
+func TestLease6KeptFromBefore(t *testing.T) {
+	inLeasedRig(t, func(r *rig, l *lender) {
+		r.apply(`host_nics: [{name: eth3, ipv6_boot_protocol: dhcp}]`)
+		time.Sleep(5 * time.Second)
+		l.tell6("eth3", "bound", r.lease6("2001:db8::5", time.Hour))
+		time.Sleep(time.Millisecond)
+		r.commit()
+		r.kernel.SetRAOther("eth3", true)
+		r.apply(`host_nics: [{name: eth3, ipv6_boot_protocol: autoconf}]`)
+		l.mu.Lock()
+		stateless := len(l.clients) == 1 && l.clients[0].Stateless
+		l.mu.Unlock()
+		if !stateless {
+			t.Error("no client that asks for what goes with addresses")
+		}
+		l.tell6("eth3", "informing", nil)
+		time.Sleep(time.Millisecond)
+		if there, _ := r.has("eth3", "2001:db8::5/128"); there {
+			t.Error("an address of DHCPv6 on autoconf")
+		}
+		if _, err := r.Do(r.t.Context(), engine.Request{Kind: engine.Rollback}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if there, _ := r.has("eth3", "2001:db8::5/128"); !there {
+			t.Error("the rollback has not brought the lease back")
+		}
 	})
 }

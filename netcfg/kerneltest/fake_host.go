@@ -141,6 +141,15 @@ func (f *Fake) SetCarrier(name string, on bool) {
 	}
 }
 
+// SetRAOther has a router say, or not, that DHCPv6 has more to tell than addresses.
+func (f *Fake) SetRAOther(name string, on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l := f.byName(name); l != nil {
+		l.RAOther = on
+	}
+}
+
 // Remove takes a link away as unplugging does: nobody is asked.
 func (f *Fake) Remove(name string) {
 	f.mu.Lock()

@@ -123,3 +123,60 @@ func TestLease6Taken(t *testing.T) {
 		t.Errorf("done: %s", ops)
 	}
 }
+
+// The address of a lease that somebody else has put on the NIC itself is taken over, and
+// remembered as his. With another prefix it stays, and keeps nothing else from being done.
+func TestLeaseThereAlready(t *testing.T) {
+	h := newTenant(t)
+	for _, a := range []string{"192.0.2.100/24", "2001:db8::1:5/128", "2001:db8::1:6/64"} {
+		there := state.Address{Link: h.Index("eth0"), Prefix: netip.MustParsePrefix(a), Valid: state.Forever, Preferred: state.Forever}
+		if err := h.Foreign(plan.Op{Action: plan.AddrAdd, Index: there.Link, Address: there}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.lend("eth0", "192.0.2.100/24", "192.0.2.1")
+	h.lend6("eth0", "2001:db8::1:5", "2001:db8::1:6")
+	ops, rep := h.to(`host_nics: [{name: eth0, boot_protocol: dhcp, ipv6_boot_protocol: dhcp}]`)
+	h.waitsFor(rep.Intent.Waiting, "eth0: the address of its lease is on it already, as 2001:db8::1:6/64, which somebody else has put there")
+	for _, want := range []string{"ip addr replace 192.0.2.100/24 ", "ip addr replace 2001:db8::1:5/128 ", "ip route add default via 192.0.2.1 "} {
+		if !strings.Contains(ops, want) {
+			t.Errorf("got\n%s\nwant %s", ops, want)
+		}
+	}
+	var adopted []string
+	for _, a := range h.memory.Baseline["eth0"].Adopted {
+		adopted = append(adopted, a.Prefix.String())
+	}
+	if slices.Sort(adopted); !slices.Equal(adopted, []string{"192.0.2.100/24", "2001:db8::1:5/128"}) {
+		t.Errorf("taken over: %q", adopted)
+	}
+}
+
+// A link that was made without IPv6, and is up, gets a link-local address by the switch,
+// which netlink's way does not bring; it goes again with the protocol.
+func TestLinkLocalOfLinkThatIsUp(t *testing.T) {
+	h := newTenant(t)
+	none := true
+	for _, op := range []plan.Op{{Action: plan.LinkSet, Index: h.Index("eth0"), AddrGenModeNone: &none}, {Action: plan.LinkSet, Index: h.Index("eth0"), Up: &none}} {
+		if err := h.Foreign(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	local := func() (n int) {
+		s, _ := h.Snapshot(t.Context())
+		for _, a := range s.AddressesOf(h.Index("eth0")) {
+			if a.LinkLocal() {
+				n++
+			}
+		}
+		return n
+	}
+	if ops, _ := h.to(autoconfOn0); !strings.Contains(ops, "net.ipv6.conf.eth0.addr_gen_mode=0 ") || local() != 1 {
+		t.Errorf("%d link-local addresses after\n%s", local(), ops)
+	}
+	h.want("")
+	if ops, _ := h.to(`host_nics: [{name: eth0, ipv6_boot_protocol: none}]`); !strings.Contains(ops, "addrgenmode none") || local() != 0 {
+		t.Errorf("%d link-local addresses after\n%s", local(), ops)
+	}
+	h.want("")
+}
