@@ -135,14 +135,15 @@ func (w *world) check() {
 	}
 }
 
-// run lets time go on.
 // mostMessages bounds what a case takes of memory: all that was drawn is kept, and so is
 // all that a server has heard.
 const mostMessages = 5000
 
+// run lets time go on, but for no more than so many messages.
 func (w *world) run(d time.Duration) {
+	before := w.messages
 	for end := w.now + d; ; {
-		if w.messages > mostMessages {
+		if w.messages-before > mostMessages {
 			return
 		}
 		wake := w.m.Wake()
@@ -325,6 +326,9 @@ func TestRandomServers(t *testing.T) {
 		}
 		w.begin()
 		for range rapid.IntRange(1, 40).Draw(rt, "disturbances") {
+			if w.messages > mostMessages {
+				break
+			}
 			w.disturb()
 			longest := rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour, 10 * 24 * time.Hour}).Draw(rt, "scale")
 			w.run(time.Duration(rapid.Int64Range(0, int64(longest)).Draw(rt, "time")))
