@@ -47,13 +47,7 @@ func TestFault_E19(t *testing.T) {
 	h := newHost(t, 1, "")
 	h.router("s0", "2001:db8:7::1/64", "2001:db8:7::")
 	h.apply(`host_nics: [{name: eth0, ipv6_boot_protocol: autoconf}]`, "--wait", "60s")
-	way := func() string { return h.NS.IP(t, "-6", "route", "get", "2001:db8:99::1") }
-	h.eventually("the router is used", func() bool {
-		var there bool
-		h.NS.Do(func() { there = exec.Command("ip", "-6", "route", "get", "2001:db8:99::1").Run() == nil })
-		return there
-	})
-	before := way()
+	before := h.way("2001:db8:99::1")
 	_, router, _ := strings.Cut(before, " via ")
 	router, _, _ = strings.Cut(router, " ")
 	told := h.watched()
@@ -73,7 +67,7 @@ func TestFault_E19(t *testing.T) {
 	})
 	h.eventually("an MTU of 1300 is taken", func() bool { return h.conf("eth0", "mtu") == "1300" })
 	same(t, "hop limit", h.conf("eth0", "hop_limit"), "64")
-	if now := way(); !strings.Contains(now, " via "+router+" ") {
+	if now := h.way("2001:db8:99::1"); !strings.Contains(now, " via "+router+" ") {
 		t.Errorf("a redirect was followed: %s, before: %s", now, before)
 	}
 
@@ -84,6 +78,20 @@ func TestFault_E19(t *testing.T) {
 		return before == router && after == ""
 	})
 	h.settled()
+}
+
+// way is the route to a destination, as soon as there is one: there is none while the
+// kernel is in doubt whether the router answers.
+func (h *host) way(to string) (route string) {
+	h.Helper()
+	h.eventually("there is a way to "+to, func() bool {
+		var out []byte
+		var err error
+		h.NS.Do(func() { out, err = exec.Command("ip", "-6", "route", "get", to).Output() })
+		route = string(out)
+		return err == nil
+	})
+	return route
 }
 
 // lastChange is the gateway of a NIC before and after the last change that was told.
