@@ -50,16 +50,17 @@ func (e *Engine) follow(intent plan.Intent, s snapshot) {
 	wanted := map[bool]map[string]bool{false: {}, true: {}}
 	for _, c := range clients {
 		wanted[c.V6][c.NIC] = true
-		if now, runs := next.of(c.V6)[c.NIC]; runs {
-			now.Index, now.Stateless = c.Index, c.Stateless
+		if now, runs := next.of(c.V6)[c.NIC]; runs && now.Stateless == c.Stateless {
+			now.Index = c.Index
 			next.of(c.V6)[c.NIC] = now
 			continue
 		}
 		begins := netcfg.LeaseStatus{NIC: c.NIC, Link: c.Link, Index: c.Index, V6: c.V6, Stateless: c.Stateless, NextTry: netcfg.LeaseForever}
-		if c.V6 && !c.Stateless {
-			begins.Lease6 = next.held6[c.NIC]
-		} else {
+		switch {
+		case !c.V6:
 			begins.Lease = next.held[c.NIC]
+		case !c.Stateless:
+			begins.Lease6 = next.held6[c.NIC]
 		}
 		next.of(c.V6)[c.NIC] = begins
 	}
@@ -70,10 +71,10 @@ func (e *Engine) follow(intent plan.Intent, s snapshot) {
 		l := s.Link(index)
 		return l == nil || !l.Carrier || slices.ContainsFunc(s.AddressesOf(index), state.Address.Learnt)
 	})
-	if len(clients)+len(e.lending.clients)+len(e.lending.clients6) == 0 {
+	none := len(clients)+len(e.lending.clients)+len(e.lending.clients6) == 0
+	if e.lending = next; none {
 		return
 	}
-	e.lending = next
 	e.Leaser.Follow(clients, around(s))
 }
 

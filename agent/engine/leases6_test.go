@@ -2,11 +2,14 @@ package engine_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
 )
 
 func (r *rig) lease6(address string, length time.Duration) *netcfg.Lease6 {
@@ -50,6 +53,35 @@ func TestLease6IsAFact(t *testing.T) {
 	})
 }
 
+// Another host has the address that the kernel has made: that is why there is none, until
+// a router has been heard again.
+func TestDuplicateIsForgotten(t *testing.T) {
+	var duplicates chan engine.Duplicate
+	inRig(t, func(o *engine.Options) {
+		duplicates = make(chan engine.Duplicate)
+		o.Leaser, o.Duplicates = newLender(), duplicates
+	}, func(r *rig) {
+		r.apply(`host_nics: [{name: eth3, ipv6_boot_protocol: autoconf}]`)
+		waits := func(want string) {
+			t.Helper()
+			time.Sleep(5 * time.Second)
+			if w := r.View().Waiting; len(w) != 1 || !strings.Contains(w[0].Reason, want) {
+				t.Errorf("waiting for %+v, want %q", w, want)
+			}
+		}
+		duplicates <- engine.Duplicate{Index: r.kernel.Index("eth3"), Address: netip.MustParseAddr("2001:db8::5")}
+		waits("another host on the link has its address 2001:db8::5")
+		learnt := state.Address{Link: r.kernel.Index("eth3"), Prefix: netip.MustParsePrefix("2001:db8::6/64"), Proto: 2, Valid: 600, Preferred: 600}
+		r.hand("eth3", plan.Op{Action: plan.AddrAdd, Address: learnt})
+		time.Sleep(5 * time.Second)
+		if w := r.View().Waiting; len(w) != 0 {
+			t.Errorf("with an address: waiting for %+v", w)
+		}
+		r.hand("eth3", plan.Op{Action: plan.AddrDel, Address: learnt})
+		waits("no router has advertised a prefix yet")
+	})
+}
+
 // On autoconf, where DHCPv6 is asked for no addresses, the lease from before is kept, and
 // comes back with a rollback.
 func TestLease6KeptFromBefore(t *testing.T) {
@@ -66,6 +98,9 @@ func TestLease6KeptFromBefore(t *testing.T) {
 		l.mu.Unlock()
 		if !stateless {
 			t.Error("no client that asks for what goes with addresses")
+		}
+		if s := r.View().Leases6["eth3"]; s.Lease != nil || s.Lease6 != nil {
+			t.Errorf("shown before it is informed: %+v", s)
 		}
 		l.tell6("eth3", "informing", nil)
 		time.Sleep(time.Millisecond)
