@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hostnic/hostnic/agent/engine"
+	"github.com/hostnic/hostnic/agent/resolver"
 )
 
 // Config are the settings of the daemon, as agent.yaml has them. What the host's
@@ -42,6 +44,10 @@ type Config struct {
 	// Netns is the network namespace to work in, by the name that ip netns gave it
 	// or by a path. Empty: the one that the daemon was started in.
 	Netns string `yaml:"netns"`
+	// ResolvConf is the file by which the host's programs find DNS servers, which the
+	// agent writes where a configuration has dns; none is none. Empty: /etc/resolv.conf, and
+	// in the network namespace NAME /etc/netns/NAME/resolv.conf, as ip-netns(8) has it.
+	ResolvConf string `yaml:"resolv_conf"`
 	// ExtraBondNames are names that bonds may have beside bond0 to bond4.
 	ExtraBondNames []string `yaml:"extra_bond_names"`
 	// AllowOverlap lets two NICs have overlapping subnets.
@@ -110,6 +116,22 @@ func DefaultConfig() Config {
 	}
 }
 
+// noResolver is what ResolvConf says where there is no such file.
+const noResolver = resolver.None
+
+// resolvConf is the file that goes with the network namespace.
+func (c *Config) resolvConf() string {
+	switch {
+	case c.ResolvConf != "":
+		return c.ResolvConf
+	case c.Netns == "":
+		return "/etc/resolv.conf"
+	case !strings.Contains(c.Netns, "/"):
+		return filepath.Join("/etc/netns", c.Netns, "resolv.conf")
+	}
+	return noResolver
+}
+
 // ReadConfig reads a settings file over the defaults. A key that does not exist is
 // an error, because a setting that was mistyped and ignored is worse than none.
 func ReadConfig(path string) (Config, error) {
@@ -165,6 +187,8 @@ func (c Config) check() error {
 		return fmt.Errorf("dhcp.host_name %q is not a host name: letters, digits and hyphens in labels of 63 at most, %d in all", c.DHCP.HostName, mostHostName)
 	case c.ProbeLimit < shortestProbes || c.ProbeLimit > longestProbes:
 		return fmt.Errorf("probe_limit %s is not from %s to %s", c.ProbeLimit, shortestProbes, longestProbes)
+	case c.ResolvConf != "" && c.ResolvConf != noResolver && !filepath.IsAbs(c.ResolvConf):
+		return fmt.Errorf("resolv_conf %q is neither an absolute path nor %s", c.ResolvConf, noResolver)
 	case c.StateDir == "":
 		return errors.New("state_dir is empty")
 	case c.Socket == "":

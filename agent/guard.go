@@ -96,7 +96,7 @@ func (g *guard) start() error {
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
-	cmd := exec.Command(exe, GuardCommand, "--state-dir", g.config.StateDir, "--log-level", g.config.LogLevel) //nolint:gosec // ourselves
+	cmd := exec.Command(exe, GuardCommand, "--state-dir", g.config.StateDir, "--log-level", g.config.LogLevel, "--resolv-conf", g.config.resolvConf()) //nolint:gosec // ourselves
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Stderr = os.Stderr
 	in, pipe, err := os.Pipe() // not cmd.StdinPipe, which has no deadline

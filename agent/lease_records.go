@@ -24,31 +24,34 @@ func (l *leases) records6() records6 {
 	return records6{leaseRecords[netcfg.Lease6]{l, "lease6-"}}
 }
 
-// records6 are those of DHCPv6, where a client that asks for no addresses has nothing to
-// keep, and leaves what there is for when addresses are asked for again.
+// records6 are those of DHCPv6, where a client that asks for no addresses has a record of
+// its own, and leaves what there is for when addresses are asked for again.
 type records6 struct{ leaseRecords[netcfg.Lease6] }
 
 // LoadLease is that of drive.Store.
 func (r records6) LoadLease(link string) (*drive.Record[netcfg.Lease6], error) {
-	if r.stateless(link) {
-		return nil, nil
-	}
-	return r.leaseRecords.LoadLease(link)
+	return r.of(link).LoadLease(link)
 }
 
 // SaveLease is that of drive.Store.
 func (r records6) SaveLease(link string, record *drive.Record[netcfg.Lease6]) error {
-	if r.stateless(link) {
-		return nil
-	}
-	return r.leaseRecords.SaveLease(link, record)
+	return r.of(link).SaveLease(link, record)
 }
 
-func (l *leases) stateless(link string) bool {
-	nic := l.nicOf(link)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.clients[leaseKey{nic, true}].Stateless
+// of are the records to which that of a link belongs now.
+func (r records6) of(link string) leaseRecords[netcfg.Lease6] {
+	nic := r.nicOf(link)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.clients[leaseKey{nic, true}].Stateless {
+		return r.informed()
+	}
+	return r.leaseRecords
+}
+
+// informed are those of what was told without addresses.
+func (l *leases) informed() leaseRecords[netcfg.Lease6] {
+	return leaseRecords[netcfg.Lease6]{l, "informed6-"}
 }
 
 // load reads the record of a NIC, by its name in the configuration.
@@ -110,6 +113,14 @@ func (l *leases) Recorded(nic string) *netcfg.Lease {
 func (l *leases) Recorded6(nic string) *netcfg.Lease6 {
 	if lease, now := l.records6().recorded(nic), sinceBoot(); lease.Valid(now) && lease.Obtained <= now {
 		return lease
+	}
+	return nil
+}
+
+// RecordedInformed is that of engine.Leaser.
+func (l *leases) RecordedInformed(nic string) *netcfg.Lease6 {
+	if told := l.informed().recorded(nic); told != nil && told.Obtained <= sinceBoot() {
+		return told
 	}
 	return nil
 }

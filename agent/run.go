@@ -18,6 +18,7 @@ import (
 	"github.com/hostnic/hostnic/agent/managers"
 	"github.com/hostnic/hostnic/agent/metrics"
 	"github.com/hostnic/hostnic/agent/probe"
+	"github.com/hostnic/hostnic/agent/resolver"
 	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
@@ -103,12 +104,13 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	for _, m := range caps.Missing {
 		log.Warn(m)
 	}
+	machine := &resolver.Host{Kernel: k, Path: c.resolvConf(), Inject: kernelOptions().Inject}
 	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan engine.Duplicate, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
 	a.lldp = lldp.New(log)
 	meter := inventory.NewMeter()
 	a.metrics = a.newMetrics(meter)
 	a.engine = engine.New(engine.Options{
-		Kernel: counted{crashing(k, st), a.metrics}, Witness: a.metrics, Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
+		Kernel: counted{crashing(machine, st), a.metrics}, Witness: a.metrics, Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
 		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Duplicates: a.duplicates, Log: log, ControlPlane: c.ControlPlane,
 		Leaser: a.leases, Known: func() { token(a.known) },
 		Heard: a.heard,
@@ -122,7 +124,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	a.inventory = inventory.New(eye{k}, func(s state.Snapshot) inventory.Knowledge { return server.Known(a.engine, s) })
 	a.server = server.New(server.Options{
 		Engine:     a.engine,
-		Look:       k.Snapshot,
+		Look:       machine.Snapshot,
 		Inventory:  a.inventory,
 		Counters:   a.counters,
 		Meter:      meter,
@@ -176,7 +178,7 @@ func missing(caps kernel.Capabilities) []engine.Missing {
 	if caps.Admin && !caps.VLANs {
 		out = append(out, engine.Missing{Feature: engine.FeatureVLAN, Reason: "load the module 8021q"})
 	}
-	for _, feature := range []string{"networks", "routes", "dns"} {
+	for _, feature := range []string{"networks", "routes"} {
 		out = append(out, engine.Missing{Feature: feature, Reason: "this version of the agent keeps it but cannot apply it yet"})
 	}
 	return out

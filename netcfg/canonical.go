@@ -39,7 +39,7 @@ func (c Config) Clone() Config {
 		}
 	}
 	if c.DNS != nil {
-		out.DNS = &DNS{Servers: slices.Clone(c.DNS.Servers), Search: slices.Clone(c.DNS.Search)}
+		out.DNS = &DNS{Servers: slices.Clone(c.DNS.Servers), Search: slices.Clone(c.DNS.Search), StaticOnly: clonePointer(c.DNS.StaticOnly)}
 	}
 	return out
 }

@@ -124,9 +124,15 @@ type Route struct {
 
 // DNS is what the system resolver is to use.
 type DNS struct {
+	// Servers and Search go before what leases tell.
 	Servers []string `json:"servers,omitempty"`
 	Search  []string `json:"search,omitempty"`
+	// StaticOnly leaves out what leases tell. Nil is false.
+	StaticOnly *bool `json:"static_only,omitempty"`
 }
+
+// TakesLeases is false where what leases tell is left out.
+func (d *DNS) TakesLeases() bool { return d.StaticOnly == nil || !*d.StaticOnly }
 
 // BootProtocol says where an address comes from.
 type BootProtocol string

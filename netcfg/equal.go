@@ -63,5 +63,5 @@ func equalRoute(a, b Route) bool {
 }
 
 func equalDNS(a, b *DNS) bool {
-	return a == b || a != nil && b != nil && slices.Equal(a.Servers, b.Servers) && slices.Equal(a.Search, b.Search)
+	return a == b || a != nil && b != nil && slices.Equal(a.Servers, b.Servers) && slices.Equal(a.Search, b.Search) && alike(a.StaticOnly, b.StaticOnly)
 }

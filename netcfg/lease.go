@@ -69,6 +69,15 @@ func secondsTo(end, now time.Duration) uint32 {
 	return uint32(min((left+time.Second-1)/time.Second, math.MaxUint32-1))
 }
 
+// Domains are those in which the resolver is to look: the host's own where the server
+// names no others.
+func (l *Lease) Domains() []string {
+	if len(l.Search) == 0 && l.Domain != "" {
+		return []string{l.Domain}
+	}
+	return l.Search
+}
+
 // SameFacts is true of leases that differ in their times at most: what a renewal
 // without news gives.
 func (l *Lease) SameFacts(o *Lease) bool {

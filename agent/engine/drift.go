@@ -52,7 +52,7 @@ func (e *Engine) observe(ctx context.Context) {
 	arrived := e.arrived(seen.Intent.Waiting)
 	if len(arrived) == 0 || e.writable() != nil {
 		e.waiting = seen.Intent.Waiting
-	} else if e.meet(ctx, arrived, seen.Drift) {
+	} else if e.meet(ctx, arrived, seen.Drift, s) {
 		return
 	}
 	e.notice(seen.Drift)
@@ -81,7 +81,7 @@ func (e *Engine) arrived(waiting []plan.Waiting) []string {
 // has news. Where drift is
 // only reported, it stays as it is on everything that they have nothing to do with. It
 // is false when that cannot be done yet.
-func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift) bool {
+func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift, s snapshot) bool {
 	if left := e.meeting.left(); left > 0 {
 		e.eye.again(left)
 		return false
@@ -90,6 +90,9 @@ func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift)
 	target.Begin, target.Leave = e.foresee, e.damping.leave()
 	if e.DriftPolicy != DriftHeal {
 		concerned := stack(e.running, arrived)
+		// The servers of leases go where the agent has written; what somebody else has
+		// written there stays.
+		concerned[""] = e.resolverUntouched(s) || slices.Contains(arrived, "dns")
 		for _, d := range drift {
 			if name, _ := netcfg.NicOf(d.Field); !concerned[name] {
 				target.Leave[name] = true
@@ -111,6 +114,12 @@ func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift)
 		e.Log.Info("configured what was waiting", "operations", len(rep.Plan.Ops()), "still_waiting", len(e.waiting))
 	}
 	return true
+}
+
+// resolverUntouched is true of a file of DNS servers that nobody else has written to
+// since the agent has, or has found it.
+func (e *Engine) resolverUntouched(s snapshot) bool {
+	return s.Resolver != nil && (s.Resolver.Kept() || e.memory.Resolver != nil && s.Resolver.Same(e.memory.Resolver))
 }
 
 // stack are NICs with all that stands on them, under them or beside them.

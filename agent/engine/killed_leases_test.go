@@ -13,14 +13,15 @@ import (
 // onDisk is a Leaser whose clients say nothing: what is known of leases is on record.
 type onDisk map[string]*netcfg.Lease
 
-func (onDisk) Follow([]Client, Around)               {}
-func (onDisk) Changed() <-chan struct{}              { return nil }
-func (onDisk) Take() []netcfg.LeaseStatus            { return nil }
-func (o onDisk) Recorded(nic string) *netcfg.Lease   { return o[nic] }
-func (onDisk) Recorded6(string) *netcfg.Lease6       { return nil }
-func (onDisk) Decline(string, netip.Addr)            {}
-func (onDisk) Renew(context.Context, string) error   { return nil }
-func (onDisk) Release(context.Context, string) error { return nil }
+func (onDisk) Follow([]Client, Around)                {}
+func (onDisk) Changed() <-chan struct{}               { return nil }
+func (onDisk) Take() []netcfg.LeaseStatus             { return nil }
+func (o onDisk) Recorded(nic string) *netcfg.Lease    { return o[nic] }
+func (onDisk) Recorded6(string) *netcfg.Lease6        { return nil }
+func (onDisk) RecordedInformed(string) *netcfg.Lease6 { return nil }
+func (onDisk) Decline(string, netip.Addr)             {}
+func (onDisk) Renew(context.Context, string) error    { return nil }
+func (onDisk) Release(context.Context, string) error  { return nil }
 
 // The engine is killed at every point of a change that takes a lease's address away, and
 // of one that brings it. Started again the host is as one side has it, address, route and

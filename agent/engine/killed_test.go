@@ -31,6 +31,7 @@ func TestFault_A6(t *testing.T) {
 		{"commit", func(r *rig) { r.stage(another) }, Request{Kind: Commit, Comment: "why"}},
 		{"commit of what runs", func(r *rig) { r.stage(another); r.do(Request{Kind: Apply}) }, Request{Kind: Commit}},
 		{"commit of a change that is none to the kernel", func(r *rig) { r.stage("host_nics: [{name: eth0, network: {name: lan}}]") }, Request{Kind: Commit}},
+		{"apply of DNS servers", func(r *rig) { r.stage("dns: {servers: [192.0.2.53]}") }, Request{Kind: Apply}},
 		{"apply with a window", func(r *rig) { r.stage(another) }, Request{Kind: Apply, RevertAfter: time.Minute}},
 		{"confirmation", func(r *rig) { r.stage(another); r.do(window) }, Request{Kind: Commit}},
 		{"rollback of what waits", func(r *rig) { r.stage(another); r.do(window) }, Request{Kind: Rollback}},

@@ -26,6 +26,9 @@ type Leaser interface {
 	// valid, and Recorded6 that of DHCPv6; nil is none.
 	Recorded(nic string) *netcfg.Lease
 	Recorded6(nic string) *netcfg.Lease6
+	// RecordedInformed is what DHCPv6 has told a NIC before in this boot without lending
+	// an address; nil is nothing.
+	RecordedInformed(nic string) *netcfg.Lease6
 	// Renew has the clients of a NIC ask for their leases again, or for others, and
 	// Release has them give the leases back. The error is *Error.
 	Renew(ctx context.Context, nic string) error
@@ -41,6 +44,8 @@ type lending struct {
 	// that are not on dhcp for the moment, so that a rollback brings them back.
 	held  map[string]*netcfg.Lease
 	held6 map[string]*netcfg.Lease6
+	// informed is what DHCPv6 has told without lending anything.
+	informed map[string]*netcfg.Lease6
 	// clients are those that run, and clients6 those of DHCPv6.
 	clients, clients6 map[string]netcfg.LeaseStatus
 	// duplicates are the addresses of links that another host was found to have last, by
@@ -57,7 +62,7 @@ func (l *lending) at(now time.Duration) plan.Leases {
 		}
 		return out
 	}
-	return plan.Leases{Now: now, Held: l.held, Held6: l.held6, Why: why(l.clients), Why6: why(l.clients6), Duplicates: l.duplicates}
+	return plan.Leases{Now: now, Held: l.held, Held6: l.held6, Informed: l.informed, Why: why(l.clients), Why6: why(l.clients6), Duplicates: l.duplicates}
 }
 
 // of are the clients of one of the protocols.
@@ -82,7 +87,7 @@ func (l *lending) waits() bool {
 
 // copied is a copy that may be changed.
 func (l *lending) copied() *lending {
-	return &lending{cloned(l.held), cloned(l.held6), cloned(l.clients), cloned(l.clients6), cloned(l.duplicates)}
+	return &lending{cloned(l.held), cloned(l.held6), cloned(l.informed), cloned(l.clients), cloned(l.clients6), cloned(l.duplicates)}
 }
 
 // cloned is never nil.
@@ -170,7 +175,7 @@ func (e *Engine) heed() (changed bool) {
 // What there was before a client asked for no addresses any more is kept for a way back.
 func (l *lending) take(s netcfg.LeaseStatus) (changed bool) {
 	if s.Stateless {
-		return false
+		return note(l.informed, s.NIC, s.Lease6, sameLease6)
 	}
 	if s.V6 {
 		return note(l.held6, s.NIC, s.Lease6, sameLease6)
@@ -213,6 +218,11 @@ func (e *Engine) recallLeases(configs ...netcfg.Config) {
 			if _, runs := next.clients6[nic.Name]; !runs && plan.OnDHCP6(nic) {
 				if l := e.Leaser.Recorded6(nic.Name); l != nil {
 					next.held6[nic.Name] = l
+				}
+			}
+			if _, runs := next.clients6[nic.Name]; !runs && nic.IPv6Boot() == netcfg.BootAutoconf {
+				if l := e.Leaser.RecordedInformed(nic.Name); l != nil {
+					next.informed[nic.Name] = l
 				}
 			}
 		}

@@ -52,6 +52,8 @@ func (l *lender) Recorded(nic string) *netcfg.Lease {
 
 func (l *lender) Recorded6(string) *netcfg.Lease6 { return nil }
 
+func (l *lender) RecordedInformed(string) *netcfg.Lease6 { return nil }
+
 func (l *lender) Decline(nic string, a netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -318,7 +318,7 @@ func describe(ph plan.Phase) string {
 // kernel makes by itself, and not the VLANs of the agent, which follow from the
 // configuration.
 func (e *Engine) foreign(s snapshot) snapshot {
-	var out snapshot
+	out := snapshot{Resolver: s.Resolver}
 	kept := make(map[int]bool, len(s.Links))
 	for _, l := range s.Links {
 		if l.Kind == "vlan" && e.memory.Owned.Links[l.Name] != "" {

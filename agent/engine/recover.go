@@ -46,7 +46,8 @@ type start struct {
 // was before it. With a change that waits to be confirmed: go on waiting for the
 // rest of its time, or back to what is committed when that is over. Otherwise within
 // the boot: go on with what was running. After a reboot: what is committed; of the
-// memory only the identity of hardware outlives a boot.
+// memory only what outlives a boot is kept: the identity of hardware, and how the
+// resolver's file was found.
 func decide(f found, bootID string, now time.Duration) start {
 	s := f.configuration(bootID, now)
 	if s.cut = f.cut(bootID); s.cut == nil {
@@ -91,7 +92,10 @@ func (f found) configuration(bootID string, now time.Duration) start {
 	}
 	s := start{config: f.committed, reason: "starting with what is committed"}
 	if f.running != nil {
-		s.memory.Identity = f.running.Memory.Identity
+		s.memory.Identity, s.memory.Resolver = f.running.Memory.Identity, f.running.Memory.Resolver
+	}
+	if j := f.journal; s.memory.Resolver == nil && j != nil {
+		s.memory.Resolver = j.Memory.Resolver
 	}
 	return s
 }

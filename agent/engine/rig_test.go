@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hostnic/hostnic/agent/resolver"
 	"github.com/hostnic/hostnic/agent/store"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/codec"
 	"github.com/hostnic/hostnic/netcfg/kerneltest"
 	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
 )
 
 // rig is a host with a kernel in memory, whose engine can be killed.
@@ -39,17 +41,28 @@ type rig struct {
 // rigProbeLimit is short: on this host nothing comes later.
 const rigProbeLimit = time.Second
 
-// mortalKernel is the fake kernel, one operation at a time, with a point behind each.
+// mortalKernel is the fake kernel with a real file of DNS servers, one operation at a
+// time, with a point behind each.
 type mortalKernel struct {
 	*kerneltest.Fake
+	host  *resolver.Host
 	point func()
 }
 
-func (k *mortalKernel) Writes() uint64 { return uint64(k.Fake.Writes()) }
+// fakeKernel is the fake as the resolver's host has a kernel.
+type fakeKernel struct{ *kerneltest.Fake }
+
+func (k fakeKernel) Writes() uint64 { return uint64(k.Fake.Writes()) }
+
+func (k *mortalKernel) Writes() uint64 { return k.host.Writes() }
+
+func (k *mortalKernel) Snapshot(ctx context.Context) (state.Snapshot, error) {
+	return k.host.Snapshot(ctx)
+}
 
 func (k *mortalKernel) Apply(ctx context.Context, ops []plan.Op) error {
 	for _, op := range ops {
-		err := k.Fake.Apply(ctx, []plan.Op{op})
+		err := k.host.Apply(ctx, []plan.Op{op})
 		k.point()
 		if err != nil {
 			return err
@@ -70,11 +83,15 @@ func newRig(t *testing.T) *rig {
 
 // plug makes a kernel that has just booted.
 func (r *rig) plug() {
-	r.kernel = &mortalKernel{kerneltest.NewFake(), r.point}
+	fake := kerneltest.NewFake()
+	r.kernel = &mortalKernel{fake, &resolver.Host{Kernel: fakeKernel{fake}, Path: r.resolvConf()}, r.point}
 	for _, name := range []string{"eth0", "eth1"} {
 		r.kernel.AddNIC(name, kerneltest.NIC{})
 	}
 }
+
+// resolvConf is the file of DNS servers. There is none at first.
+func (r *rig) resolvConf() string { return filepath.Join(filepath.Dir(r.dir), "resolv.conf") }
 
 // point is where the engine may die: as by kill -9, nothing of its goroutine goes on.
 func (r *rig) point() {
@@ -206,7 +223,7 @@ func (r *rig) look() string {
 		out = append(out, fmt.Sprint(l.Name, " ", l.Kind, " mtu ", l.MTU, " up ", l.AdminUp, " vlan ", l.VLANID, " ", addresses))
 	}
 	slices.Sort(out)
-	return strings.Join(out, "\n")
+	return strings.Join(append(out, s.Resolver.String()), "\n")
 }
 
 // operation is the one of that id, which has to be there.

@@ -17,7 +17,7 @@ func configToProto(c netcfg.Config) *hostnicv1.Config {
 		out.Routes = append(out.Routes, &hostnicv1.Route{Destination: r.Destination, Gateway: r.Gateway, Nic: r.NIC, Metric: int32Of(r.Metric), Table: int32Of(r.Table)})
 	}
 	if c.DNS != nil {
-		out.Dns = &hostnicv1.Dns{Servers: c.DNS.Servers, Search: c.DNS.Search}
+		out.Dns = &hostnicv1.Dns{Servers: c.DNS.Servers, Search: c.DNS.Search, StaticOnly: c.DNS.StaticOnly}
 	}
 	return out
 }

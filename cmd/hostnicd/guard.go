@@ -31,6 +31,7 @@ func guardCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&c.StateDir, "state-dir", c.StateDir, "folder of the state")
+	cmd.Flags().StringVar(&c.ResolvConf, "resolv-conf", c.ResolvConf, "file of the DNS servers")
 	cmd.Flags().StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	return cmd
 }

@@ -48,8 +48,8 @@ func (e *usageError) Unwrap() error { return e.error }
 
 // flags are what stands on the command line; empty is not given.
 type flags struct {
-	config, stateDir, socket, netns, drift, metrics, logLevel string
-	listen                                                    []string
+	config, stateDir, socket, netns, resolvConf, drift, metrics, logLevel string
+	listen                                                                []string
 }
 
 func command() *cobra.Command {
@@ -82,6 +82,7 @@ Flags win over the settings file. Exit codes: 0 ended on request, 1 error,
 	cmd.Flags().StringVar(&f.socket, "socket", "", "socket of the API (default "+agent.DefaultSocket+")")
 	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "`HOST:PORT` of the API on the network, which takes certificates and roles in the settings file; may be given several times (default none)")
 	cmd.Flags().StringVar(&f.netns, "netns", "", "network namespace to work in, by name or path (default the one it is started in)")
+	cmd.Flags().StringVar(&f.resolvConf, "resolv-conf", "", "file in which the host's programs find DNS servers, or none (default /etc/resolv.conf, with --netns NAME /etc/netns/NAME/resolv.conf)")
 	cmd.Flags().StringVar(&f.drift, "drift", "", "what to do when somebody changes what the agent has configured: report or heal (default "+agent.DefaultDrift+")")
 	cmd.Flags().StringVar(&f.metrics, "metrics", "", "where Prometheus is told what the agent knows: IP:PORT or the path of a socket (default nowhere)")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default "+agent.DefaultLogLevel+")")
@@ -157,7 +158,7 @@ func settings(f flags) (agent.Config, error) {
 	for _, o := range []struct {
 		given string
 		to    *string
-	}{{f.stateDir, &c.StateDir}, {f.socket, &c.Socket}, {f.netns, &c.Netns}, {f.drift, &c.Drift}, {f.metrics, &c.Metrics}, {f.logLevel, &c.LogLevel}} {
+	}{{f.stateDir, &c.StateDir}, {f.socket, &c.Socket}, {f.netns, &c.Netns}, {f.resolvConf, &c.ResolvConf}, {f.drift, &c.Drift}, {f.metrics, &c.Metrics}, {f.logLevel, &c.LogLevel}} {
 		if o.given != "" {
 			*o.to = o.given
 		}

@@ -132,7 +132,7 @@ func full() netcfg.Config {
 			},
 		}},
 		Routes: []netcfg.Route{{Destination: "198.51.100.0/24", Gateway: "192.0.2.1", NIC: "bond0", Metric: ptr(10), Table: ptr(254)}},
-		DNS:    &netcfg.DNS{Servers: []string{"192.0.2.53"}, Search: []string{"example.com"}},
+		DNS:    &netcfg.DNS{Servers: []string{"192.0.2.53"}, Search: []string{"example.com"}, StaticOnly: ptr(true)},
 	}
 }
 
@@ -203,7 +203,10 @@ func configs() *rapid.Generator[netcfg.Config] {
 			c.Routes = append(c.Routes, netcfg.Route{Destination: word("destination"), Gateway: orNot("route gateway"), NIC: orNot("route nic"),
 				Metric: number("metric"), Table: number("table")})
 		}
-		c.DNS = maybe(t, "dns", func() netcfg.DNS { return netcfg.DNS{Servers: texts("servers"), Search: texts("search")} })
+		c.DNS = maybe(t, "dns", func() netcfg.DNS {
+			return netcfg.DNS{Servers: texts("servers"), Search: texts("search"),
+				StaticOnly: maybe(t, "static_only", func() bool { return rapid.Bool().Draw(t, "static_only") })}
+		})
 		return c
 	})
 }

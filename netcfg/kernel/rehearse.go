@@ -121,6 +121,8 @@ func (s *Stage) Apply(ctx context.Context, ops []plan.Op) error {
 	var live, foretold []plan.Op
 	for _, op := range ops {
 		switch {
+		case op.Action == plan.ResolverSet:
+			foretold = append(foretold, op)
 		case op.Action == plan.GroupDel:
 			foretold = append(foretold, op)
 			if slices.ContainsFunc(op.Names, s.stands) {
@@ -154,6 +156,7 @@ func (s *Stage) Snapshot(ctx context.Context) (state.Snapshot, error) {
 	// A route with several ways has no link: none of those is on the stage.
 	played := func(index int) bool { return s.cast[index] || index != 0 && s.host.Link(index) == nil }
 	out := part(now, played)
+	out.Resolver = s.rest.Resolver
 	for i := range out.Links {
 		out.Links[i] = s.dressed(out.Links[i])
 	}

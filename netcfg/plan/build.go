@@ -89,6 +89,7 @@ func Build(in Intent, s state.Snapshot) Plan {
 		{"routes", b.routesIn},
 		{"remove old addresses", b.oldAddressesOut},
 		{"links down", b.downs},
+		{"DNS", b.dns},
 	} {
 		b.ops = nil
 		phase.run()

@@ -34,6 +34,7 @@ func Check(in Intent, s state.Snapshot) []Drift {
 		c.route(r)
 	}
 	c.gone(in)
+	c.dns(in)
 	return c.drift
 }
 

@@ -22,6 +22,10 @@ type Intent struct {
 	// GoneAddresses and GoneRoutes are the agent's on links that stay.
 	GoneAddresses []state.Address
 	GoneRoutes    []state.Route
+	// Resolver is what the resolver's file is to be; nil leaves it as it is.
+	Resolver *state.Resolver
+	// ownsResolver says that the configuration is what fills that file.
+	ownsResolver bool
 	// Waiting are the NICs whose configuration has to wait, with the reason.
 	Waiting []Waiting
 	// Away are NICs of the configuration that somebody has taken.
@@ -131,6 +135,9 @@ type Memory struct {
 	// Discovery is how the switches for router advertisements were found on the links on
 	// which the agent has taken them over.
 	Discovery map[string]state.Discovery
+	// Resolver is how the resolver's file was found when the agent took it over; nil when
+	// it has not. Like the file it outlives a boot.
+	Resolver *state.Resolver
 }
 
 // Owned is what the agent has put into the kernel, by names that outlive an index.
@@ -229,6 +236,9 @@ func (o Owned) of(name string) Owned {
 // seen the earlier tells how it was found; what was taken off it adds up.
 func (m Memory) Union(later Memory) Memory {
 	u := Memory{Owned: m.Owned.Union(later.Owned), Baseline: maps.Clone(later.Baseline), Identity: maps.Clone(later.Identity), Discovery: union(later.Discovery, m.Discovery)}
+	if u.Resolver = m.Resolver; u.Resolver == nil {
+		u.Resolver = later.Resolver
+	}
 	if u.Baseline == nil {
 		u.Baseline = map[string]Baseline{}
 	}
@@ -285,6 +295,7 @@ func (i *Intent) Settled() Memory {
 		}
 	}
 	m.Discovery = i.discoverySettled(links, wanted)
+	m.Resolver = i.resolverSettled()
 	for name, b := range i.Memory.Baseline {
 		if wanted[name] {
 			m.Baseline[name] = b.settled(links[name])

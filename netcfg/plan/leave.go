@@ -11,7 +11,8 @@ import (
 // Leaving is the intent for a Build that touches nothing of some links, named as in the
 // configuration, and nothing that cannot be had without them; Left names both. The
 // other links are brought to what is wanted, and Check finds of it what is to be done.
-// What the agent owns, and how the host differs in all, the whole intent says.
+// What the agent owns, and how the host differs in all, the whole intent says. The empty
+// name stands for what is no link's, the resolver.
 func (i Intent) Leaving(leave map[string]bool, s state.Snapshot) Intent {
 	if len(leave) == 0 {
 		return i
@@ -24,6 +25,9 @@ func (i Intent) Leaving(leave map[string]bool, s state.Snapshot) Intent {
 	l.without(i.Links)
 	out := i
 	out.Left, out.Links, out.Routes = l.left, nil, nil
+	if leave[""] {
+		out.Resolver = nil
+	}
 	for _, w := range i.Links {
 		l.indexes[w.Index], l.indexes[w.Replaces] = l.left[w.Name], l.left[w.Name]
 	}

@@ -37,13 +37,14 @@ type model struct {
 	// formerMTU is the MTU that a slave gets back, where it was enslaved here. Of
 	// others only the driver knows.
 	formerMTU map[int]int
+	resolver  *state.Resolver
 }
 
 func newModel(s state.Snapshot) *model {
 	// Clones, as the operations write into what they change.
 	links, addresses, routes := slices.Clone(s.Links), slices.Clone(s.Addresses), slices.Clone(s.Routes)
 	m := &model{links: make(map[int]*state.Link, len(links)), children: map[int][]int{}, orphaned: map[int]bool{}, slaves: map[int][]int{},
-		addrs: addressesByLink(addresses), routes: routesByLink(routes), formerMTU: map[int]int{}}
+		addrs: addressesByLink(addresses), routes: routesByLink(routes), formerMTU: map[int]int{}, resolver: s.Resolver}
 	for i := range links {
 		l := &links[i]
 		if l.Bond != nil {
@@ -103,7 +104,7 @@ func (m *model) childrenOf(index int) []int {
 }
 
 func (m *model) snapshot() state.Snapshot {
-	var s state.Snapshot
+	s := state.Snapshot{Resolver: m.resolver}
 	for _, i := range slices.Sorted(maps.Keys(m.links)) {
 		s.Links = append(s.Links, *m.links[i])
 		s.Addresses = append(s.Addresses, m.addrs[i]...)
@@ -140,6 +141,8 @@ func (m *model) do(op *Op) {
 				l.AddrGenModeNone = l.AddrGenModeNone && s.Name != switchAddrGenMode
 			}
 		}
+	case ResolverSet:
+		m.resolver = op.Resolver
 	case AddrReplace:
 		list := m.addrs[op.Index]
 		for i := range list {

@@ -7,7 +7,8 @@ import (
 	"github.com/hostnic/hostnic/netcfg/state"
 )
 
-// Action is what an Op does. Each Op is one netlink request.
+// Action is what an Op does. Each Op is one netlink request, but for the last two, which
+// write files.
 type Action int
 
 // The actions.
@@ -23,11 +24,13 @@ const (
 	RouteDel                   // take a route out
 	AddrReplace                // give an address that is there other lifetimes
 	DiscoverySet               // change what the kernel makes of router advertisements
+	ResolverSet                // change where the host's programs find DNS servers
 )
 
 // String is the action in iproute2's words.
 func (a Action) String() string {
-	return [...]string{"link add", "link set", "link del", "group del", "addr add", "addr del", "route add", "route replace", "route del"}[a]
+	return [...]string{"link add", "link set", "link del", "group del", "addr add", "addr del", "route add", "route replace", "route del",
+		"addr replace", "sysctl", "resolv.conf"}[a]
 }
 
 // Disruption is what an operation costs the traffic of a link, in rising order.
@@ -95,6 +98,9 @@ type Op struct {
 	Address state.Address
 	Route   state.Route
 
+	// Resolver is what ResolverSet makes of the file.
+	Resolver *state.Resolver
+
 	// Disruption is what it costs; Why one short clause for the operator, or empty.
 	Disruption Disruption
 	Why        string
@@ -120,6 +126,8 @@ func (o Op) String() string {
 			w = append(w, "net.ipv6.conf."+strings.ReplaceAll(o.Name, ".", "/")+"."+s.Name+"="+s.Value)
 		}
 		return strings.Join(w, " ")
+	case ResolverSet:
+		return "write " + o.Resolver.Path + "  # " + o.Resolver.String()
 	case AddrReplace:
 		return "ip addr replace " + addressWords(o.Address) + " dev " + o.Name
 	case AddrDel:

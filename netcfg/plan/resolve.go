@@ -56,6 +56,7 @@ func Resolve(in Input) (Intent, netcfg.Problems) {
 	r.discovery()
 	r.giveBack()
 	r.before()
+	r.dns()
 	r.goneAddressing()
 	return r.finish(), r.problems
 }
@@ -98,7 +99,8 @@ func newResolver(in Input) *resolver {
 		}
 		r.next = max(r.next, l.Index+1)
 	}
-	r.out.Memory = Memory{Owned: in.Memory.Owned, Baseline: union(in.Memory.Baseline, nil), Identity: union(in.Memory.Identity, nil), Discovery: union(in.Memory.Discovery, nil)}
+	r.out.Memory = Memory{Owned: in.Memory.Owned, Baseline: union(in.Memory.Baseline, nil), Identity: union(in.Memory.Identity, nil), Discovery: union(in.Memory.Discovery, nil),
+		Resolver: in.Memory.Resolver}
 	return r
 }
 
@@ -115,7 +117,7 @@ func (r *resolver) unimplemented() {
 	whole := []struct {
 		field string
 		there bool
-	}{{"networks", len(r.Config.Networks) > 0}, {"routes", len(r.Config.Routes) > 0}, {"dns", r.Config.DNS != nil}}
+	}{{"networks", len(r.Config.Networks) > 0}, {"routes", len(r.Config.Routes) > 0}}
 	for _, w := range whole {
 		if w.there {
 			r.refuse(netcfg.Unimplemented, w.field, "not-implemented", "",

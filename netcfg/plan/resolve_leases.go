@@ -18,6 +18,8 @@ type Leases struct {
 	// Held are the leases by NIC, Held6 those of DHCPv6. One that has ended counts as none.
 	Held  map[string]*netcfg.Lease
 	Held6 map[string]*netcfg.Lease6
+	// Informed is what DHCPv6 has told without lending anything, by NIC.
+	Informed map[string]*netcfg.Lease6
 	// News are the NICs whose leases have been renewed since they were last brought to the
 	// host.
 	News map[string]bool

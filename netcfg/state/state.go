@@ -11,6 +11,8 @@ type Snapshot struct {
 	Addresses []Address
 	// Routes of all tables but local, in the kernel's order.
 	Routes []Route
+	// Resolver is where DNS servers are told; nil where nobody has looked.
+	Resolver *Resolver
 }
 
 // Link is one network interface.

@@ -64,15 +64,17 @@ host_nics:
 - {name: eth0, mtu: 1500, ipv6: {address: "2001:db8:50::1", prefix: 64}}
 - {name: eth0.51, mtu: 1300, vlan: {id: 51}, base_interface: eth0, ip: {address: 10.7.0.1, netmask: '24'}}
 `
-	// Addresses within one subnet and of others, and both gateways.
+	// Addresses within one subnet and of others, both gateways, and DNS servers.
 	addressed = `
 host_nics:
 - {name: eth0, ip: {address: 192.0.2.1, netmask: '24', gateway: 192.0.2.254}, additional_ips: [192.0.2.2/24, 198.51.100.1/24], ipv6: {address: "2001:db8:60::1", prefix: 64, gateway: "2001:db8:60::ff"}}
+dns: {servers: [192.0.2.53], search: [a.example]}
 `
 	readdressed = `
 host_nics:
 - {name: eth0, ip: {address: 192.0.2.2, netmask: '24'}, additional_ips: [203.0.113.1/24], ipv6: {address: "2001:db8:60::2", prefix: 64, gateway: "2001:db8:60::fe"}}
 - {name: eth1, ip: {address: 198.51.100.1, netmask: '24', gateway: 198.51.100.254}}
+dns: {servers: [198.51.100.53]}
 `
 	// Small ones, for what has to wait for a deadline.
 	little = `

@@ -140,7 +140,11 @@ func (v *victim) look() string {
 	if err != nil {
 		v.T.Fatal(err)
 	}
-	return image.Of(s)
+	resolver, err := os.ReadFile(v.ResolvConf())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		v.T.Fatal(err)
+	}
+	return image.Of(s) + string(resolver)
 }
 
 // standing is where a host may stand.

@@ -71,10 +71,13 @@ func New(t *testing.T, nics ...string) *Host {
 // Socket is that of the daemon.
 func (h *Host) Socket() string { return filepath.Join(h.Dir, "sock") }
 
+// ResolvConf is the file of DNS servers, which is not there at first.
+func (h *Host) ResolvConf() string { return filepath.Join(h.Dir, "resolv.conf") }
+
 // Launch starts a daemon and does not wait for it.
 func (h *Host) Launch(program string) {
 	h.T.Helper()
-	args := append(slices.Clone(h.Wrapper), program, "--state-dir", filepath.Join(h.Dir, "state"), "--socket", h.Socket(), "--log-level", "info")
+	args := append(slices.Clone(h.Wrapper), program, "--state-dir", filepath.Join(h.Dir, "state"), "--socket", h.Socket(), "--resolv-conf", h.ResolvConf(), "--log-level", "info")
 	cmd := exec.Command(args[0], args[1:]...)
 	if settings := filepath.Join(h.Dir, "agent.yaml"); exists(settings) {
 		cmd.Args = append(cmd.Args, "--config", settings)
@@ -242,6 +245,9 @@ func (h *Host) Look() string {
 		}
 	}
 	slices.Sort(out)
+	if resolver, err := os.ReadFile(h.ResolvConf()); err == nil {
+		out = append(out, string(resolver))
+	}
 	return strings.Join(out, "\n")
 }
 

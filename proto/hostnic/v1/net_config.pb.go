@@ -374,13 +374,17 @@ func (x *Route) GetTable() int32 {
 	return 0
 }
 
-// Dns is what the system resolver is to use.
+// Dns is what the system resolver (resolv.conf(5)) is to use: what is given here, then
+// what leases tell, those of IPv4 and IPv6 of each NIC in document order. While neither
+// tells of a server, and when it is taken out, the file is as it was found.
 type Dns struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Addresses of name servers, asked in this order.
+	// Addresses of name servers, asked in this order. The C library asks the first three.
 	Servers []string `protobuf:"bytes,1,rep,name=servers,proto3" json:"servers,omitempty"`
-	// Domains that are tried for short names.
-	Search        []string `protobuf:"bytes,2,rep,name=search,proto3" json:"search,omitempty"`
+	// Domains that are tried for short names, in this order.
+	Search []string `protobuf:"bytes,2,rep,name=search,proto3" json:"search,omitempty"`
+	// Leave out what leases tell; absent means false.
+	StaticOnly    *bool `protobuf:"varint,3,opt,name=static_only,json=staticOnly,proto3,oneof" json:"static_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -427,6 +431,13 @@ func (x *Dns) GetSearch() []string {
 		return x.Search
 	}
 	return nil
+}
+
+func (x *Dns) GetStaticOnly() bool {
+	if x != nil && x.StaticOnly != nil {
+		return *x.StaticOnly
+	}
+	return false
 }
 
 // Asks for a configuration.
@@ -3493,10 +3504,13 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x06metric\x18\x04 \x01(\x05H\x00R\x06metric\x88\x01\x01\x12\x19\n" +
 	"\x05table\x18\x05 \x01(\x05H\x01R\x05table\x88\x01\x01B\t\n" +
 	"\a_metricB\b\n" +
-	"\x06_table\"7\n" +
+	"\x06_table\"m\n" +
 	"\x03Dns\x12\x18\n" +
 	"\aservers\x18\x01 \x03(\tR\aservers\x12\x16\n" +
-	"\x06search\x18\x02 \x03(\tR\x06search\"z\n" +
+	"\x06search\x18\x02 \x03(\tR\x06search\x12$\n" +
+	"\vstatic_only\x18\x03 \x01(\bH\x00R\n" +
+	"staticOnly\x88\x01\x01B\x0e\n" +
+	"\f_static_only\"z\n" +
 	"\x10GetConfigRequest\x122\n" +
 	"\x06config\x18\x01 \x01(\v2\x1a.hostnic.v1.ConfigSelectorR\x06config\x122\n" +
 	"\x06render\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"w\n" +
@@ -3907,6 +3921,7 @@ func file_hostnic_v1_net_config_proto_init() {
 	file_hostnic_v1_net_config_proto_msgTypes[0].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[3].OneofWrappers = []any{}
+	file_hostnic_v1_net_config_proto_msgTypes[4].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[10].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[26].OneofWrappers = []any{}
 	file_hostnic_v1_net_config_proto_msgTypes[31].OneofWrappers = []any{}

@@ -1,0 +1,104 @@
+package plan_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
+)
+
+// What leases tell comes in document order, IPv4 first, nothing twice; of a NIC that is
+// a slave, or off dhcp, nothing.
+func TestScenario_N08(t *testing.T) {
+	h := newTenant(t)
+	address := netip.MustParseAddr
+	h.lend("eth0", "192.0.2.10/24", "", func(l *netcfg.Lease) { l.DNS, l.Domain = []netip.Addr{address("192.0.2.53")}, "zero.example" })
+	h.lend("eth1", "198.51.100.10/24", "", func(l *netcfg.Lease) {
+		l.DNS, l.Domain, l.Search = []netip.Addr{address("192.0.2.53"), address("198.51.100.53")}, "left.example", []string{"one.example"}
+	})
+	h.held6["eth1"] = &netcfg.Lease6{Addresses: []netcfg.LeaseAddress{{Address: address("2001:db8::5"), Preferred: netcfg.LeaseForever, Expires: netcfg.LeaseForever}},
+		DNS: []netip.Addr{address("2001:db8::53")}, Search: []string{"one.example", "six.example"}}
+	for _, c := range []struct{ doc, want string }{
+		{"host_nics: [{name: eth1, boot_protocol: dhcp, ipv6_boot_protocol: dhcp}, {name: eth0, boot_protocol: dhcp}]\ndns: {}",
+			"search one.example six.example zero.example, nameserver 192.0.2.53, nameserver 198.51.100.53, nameserver 2001:db8::53"},
+		{"host_nics: [{name: eth0, boot_protocol: dhcp}, {name: eth1, boot_protocol: none}]\ndns: {servers: [192.0.2.1], search: [a.example]}",
+			"search a.example zero.example, nameserver 192.0.2.1, nameserver 192.0.2.53"},
+		{"host_nics: [{name: bond0, bonding: {slaves: [eth0, eth1]}}]\ndns: {}", "no servers"},
+	} {
+		intent, problems := plan.Resolve(plan.Input{Config: config(t, netcfg.Config{}, c.doc), Leases: plan.Leases{Now: h.now, Held: h.held, Held6: h.held6}, Snapshot: resolving(h, state.Resolver{})})
+		if problems != nil || intent.Resolver.String() != c.want {
+			t.Errorf("%s\ngot %v, %v, want %s", c.doc, intent.Resolver, problems, c.want)
+		}
+	}
+}
+
+func resolving(h *tenant, r state.Resolver) state.Snapshot {
+	s, err := h.Snapshot(h.Context())
+	if err != nil {
+		h.Fatal(err)
+	}
+	r.Path = "/etc/resolv.conf"
+	s.Resolver = &r
+	return s
+}
+
+// The file is taken over once, and given back as it was found then, unless somebody else
+// has written there since. Where nobody has looked, nothing is said.
+func TestResolverTakenAndGivenBack(t *testing.T) {
+	h := newTenant(t)
+	found := state.Resolver{Content: "nameserver 192.0.2.200\noptions timeout:1\n"}
+	with, without := config(t, netcfg.Config{}, "dns: {servers: [192.0.2.53]}"), netcfg.Config{}
+	look := func(c netcfg.Config, now state.Resolver, memory plan.Memory, before *state.Snapshot) (plan.Plan, plan.Intent, []plan.Drift) {
+		in := plan.Input{Config: c, Snapshot: resolving(h, now), Memory: memory, Before: before}
+		intent, problems := plan.Resolve(in)
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		return plan.Build(intent, in.Snapshot), intent, plan.Check(intent, in.Snapshot)
+	}
+	p, intent, drift := look(with, found, plan.Memory{}, nil)
+	ours := plan.Project(resolving(h, found), p.Ops()).Resolver
+	memory := intent.Settled()
+	if p.Len() != 1 || len(drift) != 1 || drift[0].Field != "dns" || !strings.HasSuffix(ours.Content, "nameserver 192.0.2.53\noptions timeout:1\n") || !memory.Resolver.Same(&found) {
+		t.Fatalf("plan %v, drift %v, file %+v, memory %+v", p.Ops(), drift, ours, memory.Resolver)
+	}
+	if p, intent, drift = look(with, *ours, memory, nil); !p.Empty() || len(drift) != 0 || !intent.Settled().Resolver.Same(&found) {
+		t.Errorf("again: plan %v, drift %v, memory %+v", p.Ops(), drift, intent.Settled().Resolver)
+	}
+	theirs := state.Resolver{Content: "nameserver 203.0.113.1\n"}
+	for _, c := range []struct {
+		what      string
+		now, want state.Resolver
+		before    *state.Snapshot
+	}{
+		{"given back", *ours, found, nil},
+		{"somebody has written there since", theirs, theirs, nil},
+		{"a way back to what somebody had written there", *ours, theirs, &state.Snapshot{Resolver: &theirs}},
+	} {
+		p, intent, _ = look(without, c.now, memory, c.before)
+		if now := plan.Project(resolving(h, c.now), p.Ops()).Resolver; !now.Same(&c.want) || intent.Settled().Resolver != nil {
+			t.Errorf("%s: got %+v, want %+v; remembered %+v", c.what, now, c.want, intent.Settled().Resolver)
+		}
+	}
+	if union := (plan.Memory{}).Union(memory); !union.Resolver.Same(&found) {
+		t.Errorf("union: %+v", union.Resolver)
+	}
+	if intent, problems := plan.Resolve(plan.Input{Config: with}); problems != nil || intent.Resolver != nil {
+		t.Errorf("nobody has looked: %+v, %v", intent.Resolver, problems)
+	}
+}
+
+// Every action has a word, which metrics count by.
+func TestEveryActionHasAWord(t *testing.T) {
+	seen := map[string]bool{}
+	for a := plan.LinkAdd; a <= plan.ResolverSet; a++ {
+		if w := a.String(); w == "" || seen[w] {
+			t.Errorf("action %d is %q", a, w)
+		} else {
+			seen[w] = true
+		}
+	}
+}
