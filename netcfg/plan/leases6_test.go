@@ -125,10 +125,11 @@ func TestLease6Taken(t *testing.T) {
 }
 
 // The address of a lease that somebody else has put on the NIC itself is taken over, and
-// remembered as his. With another prefix it stays, and keeps nothing else from being done.
+// remembered as his. With another prefix it stays, and keeps nothing else from being done:
+// of IPv4 a link has both.
 func TestLeaseThereAlready(t *testing.T) {
 	h := newTenant(t)
-	for _, a := range []string{"192.0.2.100/24", "2001:db8::1:5/128", "2001:db8::1:6/64"} {
+	for _, a := range []string{"192.0.2.100/24", "192.0.2.100/32", "2001:db8::1:5/128", "2001:db8::1:6/64"} {
 		there := state.Address{Link: h.Index("eth0"), Prefix: netip.MustParsePrefix(a), Valid: state.Forever, Preferred: state.Forever}
 		if err := h.Foreign(plan.Op{Action: plan.AddrAdd, Index: there.Link, Address: there}); err != nil {
 			t.Fatal(err)

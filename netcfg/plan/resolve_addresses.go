@@ -46,7 +46,6 @@ func (r *resolver) addressing() {
 			r.defaultRoute(n, w, gw)
 		}
 		r.leasing(n, w, holders)
-		r.leasing6(n, w, holders)
 	}
 }
 

@@ -48,32 +48,58 @@ func (r *resolver) lease(n *netcfg.HostNic) *netcfg.Lease {
 
 // leasing gives a link what its NIC has been lent.
 func (r *resolver) leasing(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]int) {
-	if !leased(n) || r.out.isAway(n.Name) {
+	if r.out.isAway(n.Name) {
 		return
 	}
-	w.DHCP, w.Renewed = true, r.Leases.News[n.Name]
+	w.DHCP, w.DHCP6, w.Renewed = leased(n), OnDHCP6(n), r.Leases.News[n.Name]
+	if w.DHCP {
+		r.leasing4(n, w, holders)
+	}
+	if w.DHCP6 {
+		r.leasing6(n, w, holders)
+	}
+}
+
+// leasing4 gives a link the address of its lease of DHCPv4, and the routes.
+func (r *resolver) leasing4(n *netcfg.HostNic, w *Link, holders map[netip.Addr][]int) {
 	l := r.lease(n)
 	if l == nil {
 		r.wait(n.Name, cmp.Or(r.Leases.Why[n.Name], "there is no lease yet"))
 		return
 	}
-	if other := r.holder(w, l.Address, holders[l.Address.Addr()]); other != nil {
-		r.wait(n.Name, fmt.Sprintf("the address of its lease, %s, is on %s already, where somebody else has put it", l.Address.Addr(), other.Name))
+	left := l.Seconds(r.Leases.Now)
+	if !r.lend(n, w, state.Address{Prefix: l.Address, Broadcast: l.Broadcast, Valid: left, Preferred: left}, holders) {
 		return
 	}
-	left := l.Seconds(r.Leases.Now)
-	a := state.Address{Link: w.Index, Prefix: l.Address, Broadcast: l.Broadcast, Valid: left, Preferred: left}
-	if left == state.Forever {
-		a.Flags = state.FlagPermanent
-	}
-	w.Addresses = append(w.Addresses, a)
-	r.adoptAddress(n.Name, w, l.Address)
 	if len(l.Gateways) > 0 {
 		r.leaseRoute(n, w, l, netcfg.LeaseRoute{Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Gateway: l.Gateways[0]})
 	}
 	for _, route := range l.Routes {
 		r.leaseRoute(n, w, l, route)
 	}
+}
+
+// lend gives a link an address of a lease, unless somebody else has put it on the host,
+// or it has ended, and says whether it did.
+func (r *resolver) lend(n *netcfg.HostNic, w *Link, a state.Address, holders map[netip.Addr][]int) bool {
+	if other := r.holder(w, a.Prefix, holders[a.Prefix.Addr()]); other != nil {
+		r.wait(n.Name, fmt.Sprintf("the address of its lease, %s, is on %s already, where somebody else has put it", a.Prefix.Addr(), other.Name))
+		return false
+	}
+	if p := r.otherPrefix(n.Name, w, a.Prefix); p.IsValid() {
+		r.wait(n.Name, fmt.Sprintf("the address of its lease is on it already, as %s, which somebody else has put there", p))
+		return false
+	}
+	if a.Valid == 0 {
+		return false
+	}
+	if a.Valid == state.Forever {
+		a.Flags = state.FlagPermanent
+	}
+	a.Link = w.Index
+	w.Addresses = append(w.Addresses, a)
+	r.adoptAddress(n.Name, w, a.Prefix)
+	return true
 }
 
 func (r *resolver) wait(nic, reason string) {
