@@ -213,35 +213,28 @@ func (l *leases) Take() []netcfg.LeaseStatus {
 		}
 	}
 	for _, s := range l.v4.Take() {
-		add(s.NIC, statusOf(s))
+		seen := statusOf(s)
+		seen.Lease = s.Lease
+		add(s.NIC, seen)
 	}
 	for _, s := range l.v6.Take() {
-		add(s.NIC, statusOf6(s))
+		seen := statusOf(s)
+		seen.V6, seen.Lease6 = true, s.Lease
+		add(s.NIC, seen)
 	}
 	return out
 }
 
-func statusOf(s dhcp.Status) netcfg.LeaseStatus {
-	out := netcfg.LeaseStatus{State: string(s.State), Ready: s.Ready, Lease: s.Lease, Server: s.Server, Tries: s.Tries, NextTry: s.NextTry, Trouble: s.Trouble}
-	if s.Refusal != nil {
-		out.Refusal = refusalOf(s.Refusal.Server, s.Refusal.Reason)
+// statusOf is what the engine is told of a client, but for the lease.
+func statusOf[S ~string, L any](s drive.Status[S, L]) netcfg.LeaseStatus {
+	out := netcfg.LeaseStatus{State: string(s.State), Ready: s.Ready, Server: s.Server, Tries: s.Tries, NextTry: s.NextTry, Trouble: s.Trouble}
+	if r := s.Refusal; r != nil {
+		out.Refusal = r.Reason
+		if r.Server.IsValid() {
+			out.Refusal = r.Server.String() + ": " + r.Reason
+		}
 	}
 	return out
-}
-
-func statusOf6(s dhcp6.Status) netcfg.LeaseStatus {
-	out := netcfg.LeaseStatus{V6: true, State: string(s.State), Ready: s.Ready, Lease6: s.Lease, Server: s.Server, Tries: s.Tries, NextTry: s.NextTry, Trouble: s.Trouble}
-	if s.Refusal != nil {
-		out.Refusal = refusalOf(s.Refusal.Server, s.Refusal.Reason)
-	}
-	return out
-}
-
-func refusalOf(server netip.Addr, reason string) string {
-	if server.IsValid() {
-		return server.String() + ": " + reason
-	}
-	return reason
 }
 
 // Renew is that of engine.Leaser.

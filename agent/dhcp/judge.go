@@ -25,20 +25,12 @@ const (
 	mostGateways = 8
 )
 
-// Refusal is the last time that the client would not have what a server sent, or the
-// other way round.
-type Refusal struct {
-	At     time.Duration
-	Server netip.Addr
-	Reason string
-}
-
 // refuse is news, but not with every packet.
 func (m *Machine) refuse(server netip.Addr, why string) {
 	if r := m.refusal; r != nil && r.Server == server && r.Reason == why && m.now-r.At < leastRetry {
 		return
 	}
-	m.refusal = &Refusal{m.now, server, why}
+	m.refusal = &Refusal{At: m.now, Server: server, Reason: why}
 	m.warn("a server was refused, or has refused", "server", server, "reason", why)
 }
 

@@ -2,35 +2,17 @@ package dhcp
 
 import (
 	"net/netip"
-	"time"
 
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
 	"github.com/hostnic/hostnic/netcfg"
 )
 
 // Status is what there is to see of a client.
-type Status struct {
-	NIC   string
-	State State
-	// Ready is true while the link carries packets.
-	Ready bool
-	// Lease is in use; nil is none. It is replaced, never changed.
-	Lease *netcfg.Lease
-	// Server is the one that the client deals with; zero while it deals with all.
-	Server netip.Addr
-	// Tries are the messages sent in this state.
-	Tries int
-	// NextTry is when the client will do something of its own accord next, a reading of
-	// the clock since boot; netcfg.LeaseForever is never.
-	NextTry time.Duration
-	// Refusal is the last of them, by a server or of one; nil is none yet.
-	Refusal *Refusal
-	// Trouble is what the kernel or the disk says that keeps the client from its work,
-	// in words; empty while all is well.
-	Trouble string
-	// Ignored are packets that were no answer to us; Malformed are those that were
-	// dropped for their form. Neither is news on its own.
-	Ignored, Malformed uint64
-}
+type Status = drive.Status[State, netcfg.Lease]
+
+// Refusal is the last time that the client would not have what a server sent, or the
+// other way round.
+type Refusal = drive.Refusal
 
 // Status is what there is to see; NextTry leaves out what goes on beside the state.
 func (m *Machine) Status() Status {
@@ -52,12 +34,6 @@ func (m *Machine) Status() Status {
 		s.Tries = 0
 	}
 	return s
-}
-
-// sameNews is true of statuses that nobody need be woken for.
-func (s Status) sameNews(o Status) bool {
-	s.Ignored, s.Malformed, o.Ignored, o.Malformed = 0, 0, 0, 0
-	return s == o
 }
 
 // Needs are the sockets that a state cannot do without. Everything else that comes by

@@ -29,7 +29,7 @@ func (m *Machine) refuse(server netip.Addr, why string) {
 	if r := m.refusal; r != nil && r.Server == server && r.Reason == why && m.now-r.At < leastRepeat {
 		return
 	}
-	m.refusal = &Refusal{m.now, server, why}
+	m.refusal = &Refusal{At: m.now, Server: server, Reason: why}
 	m.warn("a server was refused, or has refused", "server", server, "reason", why)
 }
 

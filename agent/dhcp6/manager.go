@@ -56,7 +56,7 @@ type NotReadyError = drive.NotReadyError
 // Manager runs the clients of a host, one for each NIC. Its methods may be called by
 // anybody at any time.
 type Manager struct {
-	*drive.Manager[Event, Action, Status]
+	*drive.Manager[Event, Action, State, netcfg.Lease6]
 	options Options
 }
 
@@ -66,19 +66,16 @@ func New(ctx context.Context, o Options) *Manager {
 	if o.wires == nil {
 		o.wires = func(nic string) wire { return newSockets(nic, nil) }
 	}
-	p := drive.Protocol[Event, Status]{
-		Name: "DHCPv6", Tick: Tick{}, NIC: func(s Status) string { return s.NIC }, SameNews: Status.sameNews,
-	}
-	return &Manager{drive.New[Event, Action](ctx, p, o.clock, o.Log), o}
+	return &Manager{drive.New[Event, Action, State, netcfg.Lease6](ctx, drive.Protocol[Event]{Name: "DHCPv6", Tick: Tick{}}, o.clock, o.Log), o}
 }
 
 // Start runs a client on a NIC. One that runs already with the same configuration goes
 // on, and only hears of the link; with another configuration it begins again from the
 // record, which costs no packet while the lease is valid.
 func (m *Manager) Start(c Config, l Link) error {
-	return m.Manager.Start(drive.Spec[Event, Action, Status]{
+	return m.Manager.Start(drive.Spec[Event, Action, State, netcfg.Lease6]{
 		NIC: c.NIC, Config: c, Link: l, Ready: l.ready(),
-		Make: func(log *slog.Logger) drive.Client[Event, Action, Status] {
+		Make: func(log *slog.Logger) drive.Client[Event, Action, State, netcfg.Lease6] {
 			return &client{
 				Machine: NewMachine(c, drive.Unforeseeable()), wire: m.options.wires(c.NIC), link: l, log: log,
 				shelf: drive.Shelf[netcfg.Lease6]{NIC: c.NIC, Boot: m.options.Boot, Store: m.options.Store, Log: log},

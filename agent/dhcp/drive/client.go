@@ -4,7 +4,7 @@ import "time"
 
 // Client is the client of one NIC: a machine, its sockets, and its shelf. Only the
 // worker uses it, so that it need not know of goroutines.
-type Client[E, A, S any] interface {
+type Client[E, A any, S ~string, L any] interface {
 	// Begin is the first event. It is asked for when all that is known of the host has
 	// been stepped through.
 	Begin() E
@@ -29,7 +29,7 @@ type Client[E, A, S any] interface {
 	Read(in Inbound) (E, error)
 	Drop(in Inbound)
 	// Status is what there is to see.
-	Status(h Health) S
+	Status(h Health) Status[S, L]
 	// Close closes everything and waits for who reads.
 	Close()
 }

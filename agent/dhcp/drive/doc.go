@@ -9,6 +9,6 @@
 //   - Socket is one that passes on what comes in; Shelf is where the lease of a NIC is on
 //     record; and CleanName and its like read what servers say.
 //
-// It makes nothing of what it carries: the types of events (E), of actions (A) and of
-// what there is to see of a client (S) are the protocol's own.
+// It makes nothing of what it carries: the types of events (E), of actions (A), of states
+// (S) and of leases (L) are the protocol's own.
 package drive

@@ -25,21 +25,17 @@ func (e *NotReadyError) Error() string {
 }
 
 // Protocol is what a manager has to know of what its clients speak.
-type Protocol[E, S any] struct {
+type Protocol[E any] struct {
 	// Name is for messages.
 	Name string
 	// Tick is the event that it is time.
 	Tick E
-	// NIC says whose status it is.
-	NIC func(S) string
-	// SameNews is true of statuses that nobody need be woken for.
-	SameNews func(a, b S) bool
 }
 
 // Manager runs the clients of a host, one for each NIC. Its methods may be called by
 // anybody at any time.
-type Manager[E, A, S any] struct {
-	protocol Protocol[E, S]
+type Manager[E, A any, S ~string, L any] struct {
+	protocol Protocol[E]
 	clock    Clock
 	log      *slog.Logger
 	ctx      context.Context // of the workers
@@ -49,23 +45,23 @@ type Manager[E, A, S any] struct {
 	comings sync.Mutex
 
 	mu      sync.Mutex
-	workers map[string]*worker[E, A, S]
+	workers map[string]*worker[E, A, S, L]
 	configs map[string]any
 	host    func(nic string) E
-	latest  map[string]S
+	latest  map[string]Status[S, L]
 	changed map[string]bool
 	ready   chan struct{}
 }
 
 // New is a manager without clients. They end with ctx, or with Close, which has to be
 // called in any case. No clock is BootClock.
-func New[E, A, S any](ctx context.Context, p Protocol[E, S], c Clock, log *slog.Logger) *Manager[E, A, S] {
+func New[E, A any, S ~string, L any](ctx context.Context, p Protocol[E], c Clock, log *slog.Logger) *Manager[E, A, S, L] {
 	if c == nil {
 		c = BootClock{}
 	}
-	m := &Manager[E, A, S]{
-		protocol: p, clock: c, log: log, workers: map[string]*worker[E, A, S]{}, configs: map[string]any{},
-		latest: map[string]S{}, changed: map[string]bool{}, ready: make(chan struct{}, 1),
+	m := &Manager[E, A, S, L]{
+		protocol: p, clock: c, log: log, workers: map[string]*worker[E, A, S, L]{}, configs: map[string]any{},
+		latest: map[string]Status[S, L]{}, changed: map[string]bool{}, ready: make(chan struct{}, 1),
 	}
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	return m
@@ -73,7 +69,7 @@ func New[E, A, S any](ctx context.Context, p Protocol[E, S], c Clock, log *slog.
 
 // Close ends all clients and waits for them. Leases stay on record, and addresses
 // where they are.
-func (m *Manager[E, A, S]) Close() {
+func (m *Manager[E, A, S, L]) Close() {
 	m.comings.Lock()
 	defer m.comings.Unlock()
 	m.cancel()
@@ -86,7 +82,7 @@ func (m *Manager[E, A, S]) Close() {
 }
 
 // Spec is a client that is to be started.
-type Spec[E, A, S any] struct {
+type Spec[E, A any, S ~string, L any] struct {
 	NIC string
 	// Config is compared with that of a client that runs already.
 	Config any
@@ -94,12 +90,12 @@ type Spec[E, A, S any] struct {
 	Link  E
 	Ready bool
 	// Make makes the client, with a log of its own.
-	Make func(log *slog.Logger) Client[E, A, S]
+	Make func(log *slog.Logger) Client[E, A, S, L]
 }
 
 // Start runs a client on a NIC. One that runs already with the same configuration goes
 // on, and only hears of the link; another one is stopped first.
-func (m *Manager[E, A, S]) Start(s Spec[E, A, S]) error {
+func (m *Manager[E, A, S, L]) Start(s Spec[E, A, S, L]) error {
 	m.comings.Lock()
 	defer m.comings.Unlock()
 	if err := m.ctx.Err(); err != nil {
@@ -119,11 +115,11 @@ func (m *Manager[E, A, S]) Start(s Spec[E, A, S]) error {
 		return fmt.Errorf("%s on %s: %w", m.protocol.Name, s.NIC, err)
 	}
 	log := m.log.With("nic", s.NIC)
-	w := &worker[E, A, S]{
+	w := &worker[E, A, S, L]{
 		client: s.Make(log), tick: m.protocol.Tick, log: log, clock: m.clock, timer: t,
 		commands: make(chan command[E]), ended: make(chan struct{}), inbox: inbox[E]{ready: make(chan struct{}, 1)},
 	}
-	w.report = func(s S) { m.report(w, s) }
+	w.report = func(s Status[S, L]) { m.report(w, s) }
 	ctx, cancel := context.WithCancel(m.ctx)
 	w.cancel = cancel
 	m.mu.Lock()
@@ -146,13 +142,13 @@ func Unforeseeable() *rand.Rand {
 // Stop ends the client of a NIC and forgets its status. The lease stays on record, so
 // that a later Start has it back if it is still valid by then; to give it back to the
 // server, Release first. No client is no error.
-func (m *Manager[E, A, S]) Stop(nic string) {
+func (m *Manager[E, A, S, L]) Stop(nic string) {
 	m.comings.Lock()
 	defer m.comings.Unlock()
 	m.stop(nic)
 }
 
-func (m *Manager[E, A, S]) stop(nic string) {
+func (m *Manager[E, A, S, L]) stop(nic string) {
 	m.mu.Lock()
 	w := m.workers[nic]
 	delete(m.workers, nic)
@@ -167,7 +163,7 @@ func (m *Manager[E, A, S]) stop(nic string) {
 }
 
 // Link tells the client of a NIC what has become of its link. It does not wait.
-func (m *Manager[E, A, S]) Link(nic string, link E, ready bool) {
+func (m *Manager[E, A, S, L]) Link(nic string, link E, ready bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w := m.workers[nic]; w != nil {
@@ -177,7 +173,7 @@ func (m *Manager[E, A, S]) Link(nic string, link E, ready bool) {
 
 // Host tells all clients, and those that come, what has become of the host, which may be
 // another thing for each NIC. It does not wait.
-func (m *Manager[E, A, S]) Host(host func(nic string) E) {
+func (m *Manager[E, A, S, L]) Host(host func(nic string) E) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.host = host
@@ -187,7 +183,7 @@ func (m *Manager[E, A, S]) Host(host func(nic string) E) {
 }
 
 // Command has the client of a NIC take in an event, and returns when it has. ErrNoClient.
-func (m *Manager[E, A, S]) Command(ctx context.Context, nic string, e E) error {
+func (m *Manager[E, A, S, L]) Command(ctx context.Context, nic string, e E) error {
 	m.mu.Lock()
 	w := m.workers[nic]
 	m.mu.Unlock()
@@ -207,19 +203,18 @@ func (m *Manager[E, A, S]) Command(ctx context.Context, nic string, e E) error {
 }
 
 // report takes the status of a worker, unless the NIC has another one by now.
-func (m *Manager[E, A, S]) report(w *worker[E, A, S], s S) {
-	nic := m.protocol.NIC(s)
+func (m *Manager[E, A, S, L]) report(w *worker[E, A, S, L], s Status[S, L]) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.workers[nic] != w {
+	if m.workers[s.NIC] != w {
 		return
 	}
-	before, known := m.latest[nic]
-	m.latest[nic] = s
-	if known && m.protocol.SameNews(s, before) {
+	before, known := m.latest[s.NIC]
+	m.latest[s.NIC] = s
+	if known && s.sameNews(before) {
 		return
 	}
-	m.changed[nic] = true
+	m.changed[s.NIC] = true
 	select {
 	case m.ready <- struct{}{}:
 	default:
@@ -227,14 +222,14 @@ func (m *Manager[E, A, S]) report(w *worker[E, A, S], s S) {
 }
 
 // Changed has a token when Take has something to give.
-func (m *Manager[E, A, S]) Changed() <-chan struct{} { return m.ready }
+func (m *Manager[E, A, S, L]) Changed() <-chan struct{} { return m.ready }
 
 // Take returns the status of every client that has news since the last Take, in the
 // order of names: how it is now, not how it got there. It is for one consumer.
-func (m *Manager[E, A, S]) Take() []S {
+func (m *Manager[E, A, S, L]) Take() []Status[S, L] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []S
+	var out []Status[S, L]
 	for _, nic := range slices.Sorted(maps.Keys(m.changed)) {
 		out = append(out, m.latest[nic])
 	}
@@ -243,7 +238,7 @@ func (m *Manager[E, A, S]) Take() []S {
 }
 
 // Status of the client of a NIC; ok is false where none runs.
-func (m *Manager[E, A, S]) Status(nic string) (s S, ok bool) {
+func (m *Manager[E, A, S, L]) Status(nic string) (s Status[S, L], ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, ok = m.latest[nic]

@@ -11,14 +11,14 @@ const longestRetry = 64 * time.Second
 
 // worker drives the client of one NIC: it is the only one that touches it. Events go
 // in one after the other, and what comes out is done before the next.
-type worker[E, A, S any] struct {
-	client Client[E, A, S]
+type worker[E, A any, S ~string, L any] struct {
+	client Client[E, A, S, L]
 	tick   E
 	log    *slog.Logger
 	clock  Clock
 	timer  Timer
 	// report is told of every step; it must not wait.
-	report func(S)
+	report func(Status[S, L])
 
 	inbox    inbox[E]
 	commands chan command[E]
@@ -39,7 +39,7 @@ type command[E any] struct {
 
 // run works until the context ends. The lease stays on record, and the address on the
 // NIC: neither is the worker's to take away.
-func (w *worker[E, A, S]) run(ctx context.Context) {
+func (w *worker[E, A, S, L]) run(ctx context.Context) {
 	defer close(w.ended)
 	defer w.timer.Close()
 	defer w.client.Close()
@@ -69,7 +69,7 @@ func (w *worker[E, A, S]) run(ctx context.Context) {
 
 // step lets the machine take in an event. Sockets are opened before anything is sent
 // that is answered, and closed after everything else, since closing may take long.
-func (w *worker[E, A, S]) step(e E) {
+func (w *worker[E, A, S, L]) step(e E) {
 	actions := w.client.Step(w.clock.Now(), e)
 	w.openSockets()
 	for _, a := range actions {
@@ -84,10 +84,10 @@ func (w *worker[E, A, S]) step(e E) {
 	w.client.Trim()
 }
 
-func (w *worker[E, A, S]) setTimer() { w.timer.Set(min(w.client.Wake(), w.retryAt)) }
+func (w *worker[E, A, S, L]) setTimer() { w.timer.Set(min(w.client.Wake(), w.retryAt)) }
 
 // openSockets tries again later what it cannot have now.
-func (w *worker[E, A, S]) openSockets() {
+func (w *worker[E, A, S, L]) openSockets() {
 	w.health.Sockets = w.client.Open()
 	if w.health.Sockets == nil {
 		w.retryAt, w.retries = Never, 0
@@ -100,7 +100,7 @@ func (w *worker[E, A, S]) openSockets() {
 }
 
 // receive reads what came in. The machine sees nothing that is malformed.
-func (w *worker[E, A, S]) receive(in Inbound) {
+func (w *worker[E, A, S, L]) receive(in Inbound) {
 	if in.Err != nil {
 		w.log.Warn("a socket has failed and is opened again", "error", in.Err)
 		w.client.Drop(in)
@@ -121,4 +121,4 @@ func (w *worker[E, A, S]) receive(in Inbound) {
 }
 
 // tell reports how things stand.
-func (w *worker[E, A, S]) tell() { w.report(w.client.Status(w.health)) }
+func (w *worker[E, A, S, L]) tell() { w.report(w.client.Status(w.health)) }
