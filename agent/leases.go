@@ -278,8 +278,9 @@ func notNow(err error) error {
 	return err
 }
 
-// declineLimit is how long a client may take to hear that an address is somebody else's;
-// it is told again with the next look.
+// declineLimit is how long a client may be busy when it is to hear that an address is
+// somebody else's. One that does not hear it keeps the lease until the address is put on
+// the link again, by a renewal or when drift is healed: the kernel finds the same then.
 const declineLimit = time.Second
 
 // Decline is that of engine.Leaser.

@@ -33,8 +33,8 @@ type Leaser interface {
 	// Release has them give the leases back. The error is *Error.
 	Renew(ctx context.Context, nic string) error
 	Release(ctx context.Context, nic string) error
-	// Decline says that another host has an address that DHCPv6 has lent to a NIC. It does
-	// not wait.
+	// Decline says that another host has an address that DHCPv6 has lent to a NIC. It waits
+	// until the client has heard it, but not long for one that is busy, nor for the server.
 	Decline(nic string, address netip.Addr)
 }
 
