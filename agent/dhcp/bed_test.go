@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,9 +30,8 @@ type bed struct {
 	records   *records
 	boot      string
 	// clock may go faster for the client than for its server.
-	clock    drivetest.Hurried
-	cancel   context.CancelFunc
-	consumer sync.WaitGroup
+	clock drivetest.Hurried
+	off   func()
 
 	mu   sync.Mutex
 	seen []Status
@@ -51,14 +51,12 @@ func newBed(t *testing.T, cables int) *bed {
 		b.far.Up(t, far)
 	}
 	b.on()
-	t.Cleanup(b.off)
+	t.Cleanup(func() { b.off() })
 	return b
 }
 
 func (b *bed) on() {
-	ctx, cancel := context.WithCancel(context.Background())
-	b.cancel = cancel
-	b.Manager = New(ctx, Options{
+	b.Manager = New(context.Background(), Options{
 		Boot: b.boot, Store: b.records, Log: slog.New(slog.NewTextHandler(b.Output(), nil)), clock: &b.clock,
 		wires: func(nic string) wire {
 			w := newSockets(nic, b.host.Do)
@@ -68,25 +66,7 @@ func (b *bed) on() {
 			return w
 		},
 	})
-	m := b.Manager
-	b.consumer.Go(func() {
-		for {
-			select {
-			case <-m.Changed():
-				for _, s := range m.Take() {
-					b.take(s)
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-func (b *bed) off() {
-	b.Close()
-	b.cancel()
-	b.consumer.Wait()
+	b.off = drivetest.Consume(b.Manager, b.take)
 }
 
 // take does with a lease what the agent does: the new address first, then the old one
@@ -193,15 +173,11 @@ func (b *bed) history(nic string) string {
 	defer b.mu.Unlock()
 	var out []string
 	for _, s := range b.seen {
-		text := "-"
-		if s.Lease != nil {
-			text = s.Lease.Address.String()
-		}
-		if s.NIC == nic && (len(out) == 0 || out[len(out)-1] != text) {
-			out = append(out, text)
+		if s.NIC == nic {
+			out = append(out, text(s.Lease))
 		}
 	}
-	return strings.Join(out, " ")
+	return strings.Join(slices.Compact(out), " ")
 }
 
 // dnsmasq starts a server on a NIC of the far end, see peer.Dnsmasq.

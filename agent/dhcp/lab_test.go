@@ -37,7 +37,7 @@ type lab struct {
 	servers []*server
 	records *records
 	boot    string
-	cancel  context.CancelFunc
+	off     func()
 
 	mu     sync.Mutex
 	cables map[string]*cable
@@ -46,8 +46,6 @@ type lab struct {
 	sent    []message
 	arps    []arpSent
 	seen    []Status
-	turns   int
-	watcher sync.WaitGroup
 }
 
 // message is what a client has sent.
@@ -72,38 +70,22 @@ func inLab(t *testing.T, test func(t *testing.T, l *lab), servers ...*server) {
 			cables: map[string]*cable{}, holders: map[netip.Addr]MAC{},
 		}
 		l.on()
-		defer l.off()
+		defer func() { l.off() }()
 		test(t, l)
 	})
 }
 
 // on starts the agent, off ends it.
 func (l *lab) on() {
-	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel = cancel
-	l.Manager = New(ctx, Options{
+	l.Manager = New(context.Background(), Options{
 		Boot: l.boot, Store: l.records, Log: slog.New(slog.NewTextHandler(l.Output(), nil)),
 		clock: &l.clock, wires: l.cable,
 	})
-	m := l.Manager
-	l.watcher.Go(func() {
-		for {
-			select {
-			case <-m.Changed():
-				l.mu.Lock()
-				l.seen = append(l.seen, m.Take()...)
-				l.mu.Unlock()
-			case <-ctx.Done():
-				return
-			}
-		}
+	l.off = drivetest.Consume(l.Manager, func(s Status) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.seen = append(l.seen, s)
 	})
-}
-
-func (l *lab) off() {
-	l.Close()
-	l.cancel()
-	l.watcher.Wait()
 }
 
 // restart is the agent's; reboot is the machine's, which sets the clock back.
@@ -124,27 +106,9 @@ func (l *lab) reboot() {
 func (l *lab) now() time.Duration { return l.clock.Now() }
 
 // sleep lets time go on, and then waits until nothing moves any more without it.
-func (l *lab) sleep(d time.Duration) {
-	l.inOrder()
-	time.Sleep(d)
-	l.rest()
-}
+func (l *lab) sleep(d time.Duration) { drivetest.Sleep(d, &l.mu, &l.records.Mu) }
 
-func (l *lab) rest() {
-	l.inOrder()
-	synctest.Wait()
-	l.inOrder()
-}
-
-// inOrder shows the race detector that what the test does to servers and records comes
-// before or after what clients do, which synctest sees to.
-func (l *lab) inOrder() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records.Mu.Lock()
-	defer l.records.Mu.Unlock()
-	l.turns++
-}
+func (l *lab) rest() { drivetest.Rest(&l.mu, &l.records.Mu) }
 
 var testMAC = MAC{2, 0, 0, 0, 0, 1}
 
@@ -230,15 +194,17 @@ func (l *lab) leases() []string {
 	defer l.mu.Unlock()
 	var out []string
 	for _, s := range l.seen {
-		text := "-"
-		if s.Lease != nil {
-			text = s.Lease.Address.String()
-		}
-		if len(out) == 0 || out[len(out)-1] != text {
-			out = append(out, text)
-		}
+		out = append(out, text(s.Lease))
 	}
-	return out
+	return slices.Compact(out)
+}
+
+// text is the address of a lease, "-" for none.
+func text(lease *netcfg.Lease) string {
+	if lease == nil {
+		return "-"
+	}
+	return lease.Address.String()
 }
 
 // inject delivers a message as if it came from the link, if somebody listens.

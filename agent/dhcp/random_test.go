@@ -12,42 +12,33 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hostnic/hostnic/agent/dhcp/drive"
+	"github.com/hostnic/hostnic/agent/dhcp/drive/drivetest"
 )
 
 // world is a machine among servers that do as they like. What they say goes through
 // the parsers; time goes from event to event.
 type world struct {
 	*rapid.T
+	drivetest.Course
 	m       *Machine
 	config  Config
 	link    Link
-	now     time.Duration
 	servers []*server
-	coming  []arrival
 	record  *Record
 	boot    int
 
 	// granted are the addresses that were in an ACK.
 	granted map[netip.Addr]bool
-	sent    []time.Duration
-	// disturbed is when somebody who is no timer last made it send.
-	disturbed time.Duration
-	still     int
-}
-
-type arrival struct {
-	at   time.Duration
-	wire []byte
 }
 
 func (w *world) begin() {
 	w.m = NewMachine(w.config, rand.New(rand.NewPCG(rapid.Uint64().Draw(w.T, "seed"), 0)))
-	w.coming = nil
-	w.step(Start{Link: w.link, Record: w.record, Boot: fmt.Sprint(w.boot), Wall: time.Unix(0, 0).Add(w.now)})
+	w.Lose()
+	w.step(Start{Link: w.link, Record: w.record, Boot: fmt.Sprint(w.boot), Wall: time.Unix(0, 0).Add(w.Now)})
 }
 
 func (w *world) step(e Event) {
-	for _, a := range w.m.Step(w.now, e) {
+	for _, a := range w.m.Step(w.Now, e) {
 		switch a := a.(type) {
 		case Send:
 			w.receive(a)
@@ -67,7 +58,7 @@ func (w *world) step(e Event) {
 
 func (w *world) mayNotSendWithout(link bool) {
 	if !link {
-		w.Fatalf("%s: %s sends without a link", w.now, w.m.state)
+		w.Fatalf("%s: %s sends without a link", w.Now, w.m.state)
 	}
 }
 
@@ -80,9 +71,9 @@ func (w *world) receive(s Send) {
 		w.Fatal(err)
 	}
 	if answered := p.MessageType() == dhcpv4.MessageTypeDiscover || p.MessageType() == dhcpv4.MessageTypeRequest; answered && !needs.Packet && !needs.UDP {
-		w.Fatalf("%s: %s sends %s and does not listen", w.now, w.m.state, p.MessageType())
+		w.Fatalf("%s: %s sends %s and does not listen", w.Now, w.m.state, p.MessageType())
 	}
-	w.sent = append(w.sent, w.now)
+	w.Send()
 	for _, srv := range w.servers {
 		if s.Unicast && s.To != srv.id {
 			continue
@@ -94,10 +85,9 @@ func (w *world) receive(s Send) {
 		if a, ok := netip.AddrFromSlice(reply.YourIPAddr.To4()); ok && reply.MessageType() == dhcpv4.MessageTypeAck {
 			w.granted[a] = true
 		}
-		at := w.now + time.Duration(rapid.IntRange(1, 900).Draw(w.T, "latency"))*time.Millisecond
-		w.coming = append(w.coming, arrival{at, frame(reply.ToBytes(), srv.id)})
+		latency := time.Duration(rapid.IntRange(1, 900).Draw(w.T, "latency")) * time.Millisecond
+		w.Arrive(latency, drive.Inbound{Source: bySocket, Data: frame(reply.ToBytes(), srv.id)})
 	}
-	slices.SortStableFunc(w.coming, func(a, b arrival) int { return int(a.at - b.at) })
 }
 
 // check is what holds after every step.
@@ -105,24 +95,24 @@ func (w *world) check() {
 	m := w.m
 	if m.lease != nil {
 		l := m.lease
-		if w.now >= l.Expires {
-			w.Fatalf("%s: %s is in use since %s, and has ended at %s", w.now, l.Address, l.Obtained, l.Expires)
+		if w.Now >= l.Expires {
+			w.Fatalf("%s: %s is in use since %s, and has ended at %s", w.Now, l.Address, l.Obtained, l.Expires)
 		}
 		if !w.granted[l.Address.Addr()] {
-			w.Fatalf("%s: nobody has granted %s", w.now, l.Address)
+			w.Fatalf("%s: nobody has granted %s", w.Now, l.Address)
 		}
-		if l.RenewAt > l.RebindAt || l.RebindAt > l.Expires || l.Obtained > w.now {
-			w.Fatalf("%s: times %s %s %s", w.now, l.RenewAt, l.RebindAt, l.Expires)
+		if l.RenewAt > l.RebindAt || l.RebindAt > l.Expires || l.Obtained > w.Now {
+			w.Fatalf("%s: times %s %s %s", w.Now, l.RenewAt, l.RebindAt, l.Expires)
 		}
 		if m.Wake() > l.Expires {
-			w.Fatalf("%s: %s wakes at %s, after the lease", w.now, m.state, m.Wake())
+			w.Fatalf("%s: %s wakes at %s, after the lease", w.Now, m.state, m.Wake())
 		}
 	}
 	if m.lease == nil && slices.Contains([]State{Bound, Renewing, Rebinding}, m.state) {
-		w.Fatalf("%s: %s without a lease", w.now, m.state)
+		w.Fatalf("%s: %s without a lease", w.Now, m.state)
 	}
 	if (m.pending != nil) != (m.state == Probing) {
-		w.Fatalf("%s: %s with %v to probe", w.now, m.state, m.pending)
+		w.Fatalf("%s: %s with %v to probe", w.Now, m.state, m.pending)
 	}
 	// Always on the way to something, and never far from it.
 	if m.link.Ready && m.state != Stopped && m.lease == nil {
@@ -130,52 +120,21 @@ func (w *world) check() {
 		if m.state == IPv6Only {
 			most = leastV6OnlyWait * time.Second
 		}
-		if m.Wake() > w.now+most {
-			w.Fatalf("%s: %s has nothing to do until %s", w.now, m.state, m.Wake())
+		if m.Wake() > w.Now+most {
+			w.Fatalf("%s: %s has nothing to do until %s", w.Now, m.state, m.Wake())
 		}
 	}
 }
 
 // run lets time go on.
 func (w *world) run(d time.Duration) {
-	for end := w.now + d; ; {
-		wake := w.m.Wake()
-		next := min(wake, end)
-		if len(w.coming) > 0 {
-			next = min(next, w.coming[0].at)
-		}
-		if next > w.now {
-			w.now, w.still = next, 0
-		} else if w.still++; w.still > 20 {
-			w.Fatalf("%s: %s does not come to rest", w.now, w.m.state)
-		}
-		switch {
-		case len(w.coming) > 0 && w.coming[0].at <= w.now:
-			b := w.coming[0].wire
-			w.coming = w.coming[1:]
-			if !w.link.Ready {
-				continue
-			}
-			if e, err := parse(drive.Inbound{Source: bySocket, Data: b}); err == nil {
-				w.step(e)
-			}
-		case wake <= w.now:
+	w.Run(w, d, w.m.Wake, func(in *drive.Inbound) {
+		if in == nil {
 			w.step(Tick{})
-		default:
-			w.modest()
-			return
+		} else if e, err := parse(*in); err == nil && w.link.Ready {
+			w.step(e)
 		}
-	}
-}
-
-// modest: nobody sends more than a few messages a minute of his own accord.
-func (w *world) modest() {
-	for i := range w.sent {
-		if i >= 12 && w.sent[i-12] > w.disturbed && w.sent[i]-w.sent[i-12] < 10*time.Second {
-			w.Fatalf("%s: 12 messages within %s", w.now, w.sent[i]-w.sent[i-12])
-		}
-	}
-	w.sent = nil
+	})
 }
 
 // moods are what a server may do to each of its messages.
@@ -228,7 +187,7 @@ func (w *world) mood(s *server, name string) {
 
 // disturb is somebody from outside: a cable, an operator, another host, the servers.
 func (w *world) disturb() {
-	w.disturbed = w.now
+	w.Disturb()
 	s := w.servers[rapid.IntRange(0, len(w.servers)-1).Draw(w.T, "server")]
 	switch rapid.IntRange(0, 13).Draw(w.T, "what") {
 	case 0:
@@ -278,7 +237,7 @@ func keys[V any](m map[string]V) func(func(string) bool) {
 func TestRandomServers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{
-			T: rt, link: upLink, granted: map[netip.Addr]bool{},
+			T: rt, Course: drivetest.Course{Burst: 12}, link: upLink, granted: map[netip.Addr]bool{},
 			servers: []*server{newServer("192.0.2.1", "192.0.2.100"), newServer("192.0.2.2", "192.0.2.103"), newServer("198.51.100.1", "198.51.100.100")},
 			config: Config{
 				NIC: "eth0", ClientID: []byte{255, 1}, RapidCommit: rapid.Bool().Draw(rt, "rapid commit"),
@@ -298,14 +257,14 @@ func TestRandomServers(t *testing.T) {
 		}
 		good := w.servers[0]
 		w.mood(good, "good")
-		w.coming = nil
+		w.Lose()
 		w.step(Release{}) // what there is may be anybody's
 		w.step(Renew{})
 		w.link.Ready = true
 		w.step(w.link)
 		w.run(5*time.Minute + leastV6OnlyWait*time.Second)
 		if w.m.lease == nil || w.m.lease.Server != good.id {
-			w.Fatalf("%s: %s, %+v, %+v, 10 minutes after there was a good server", w.now, w.m.state, w.m.lease, w.m.refusal)
+			w.Fatalf("%s: %s, %+v, %+v, 10 minutes after there was a good server", w.Now, w.m.state, w.m.lease, w.m.refusal)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,9 +32,8 @@ type bed struct {
 	records   drivetest.Records[netcfg.Lease6]
 	boot      string
 	// clock may go faster for the client than for its server.
-	clock    drivetest.Hurried
-	cancel   context.CancelFunc
-	consumer sync.WaitGroup
+	clock drivetest.Hurried
+	off   func()
 
 	mu   sync.Mutex
 	seen []Status
@@ -59,14 +59,12 @@ func newBed(t *testing.T, hurry int64) *bed {
 		return strings.Contains(b.far.IP(t, "-6", "addr", "show", "dev", "s0", "-tentative"), "fe80:")
 	})
 	b.on()
-	t.Cleanup(b.off)
+	t.Cleanup(func() { b.off() })
 	return b
 }
 
 func (b *bed) on() {
-	ctx, cancel := context.WithCancel(context.Background())
-	b.cancel = cancel
-	b.Manager = New(ctx, Options{
+	b.Manager = New(context.Background(), Options{
 		Boot: b.boot, Store: &b.records, Log: slog.New(slog.NewTextHandler(b.Output(), nil)), clock: &b.clock,
 		wires: func(nic string) wire {
 			w := newSockets(nic, b.host.Do)
@@ -76,25 +74,7 @@ func (b *bed) on() {
 			return w
 		},
 	})
-	m := b.Manager
-	b.consumer.Go(func() {
-		for {
-			select {
-			case <-m.Changed():
-				for _, s := range m.Take() {
-					b.take(s)
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-func (b *bed) off() {
-	b.Close()
-	b.cancel()
-	b.consumer.Wait()
+	b.off = drivetest.Consume(b.Manager, b.take)
 }
 
 // take does with a lease what the agent does: new addresses first, then old ones away.
@@ -209,11 +189,9 @@ func (b *bed) history() string {
 	defer b.mu.Unlock()
 	var out []string
 	for _, s := range b.seen {
-		if got := text(s.Lease); len(out) == 0 || out[len(out)-1] != got {
-			out = append(out, got)
-		}
+		out = append(out, text(s.Lease))
 	}
-	return strings.Join(out, " ")
+	return strings.Join(slices.Compact(out), " ")
 }
 
 func (b *bed) dnsmasq(address string, more ...string) *peer.Server {

@@ -34,8 +34,7 @@ type lab struct {
 	servers []*server
 	records drivetest.Records[netcfg.Lease6]
 	boot    string
-	cancel  context.CancelFunc
-	watcher sync.WaitGroup
+	off     func()
 
 	mu     sync.Mutex
 	cables map[string]*cable
@@ -56,38 +55,22 @@ func inLab(t *testing.T, test func(t *testing.T, l *lab), servers ...*server) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lab{T: t, clock: drivetest.Clock{Boot: time.Now()}, servers: servers, boot: "boot 1", cables: map[string]*cable{}}
 		l.on()
-		defer l.off()
+		defer func() { l.off() }()
 		test(t, l)
 	})
 }
 
 // on starts the agent, off ends it.
 func (l *lab) on() {
-	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel = cancel
-	l.Manager = New(ctx, Options{
+	l.Manager = New(context.Background(), Options{
 		Boot: l.boot, Store: &l.records, Log: slog.New(slog.NewTextHandler(l.Output(), nil)),
 		clock: &l.clock, wires: l.cable,
 	})
-	m := l.Manager
-	l.watcher.Go(func() {
-		for {
-			select {
-			case <-m.Changed():
-				l.mu.Lock()
-				l.seen = append(l.seen, m.Take()...)
-				l.mu.Unlock()
-			case <-ctx.Done():
-				return
-			}
-		}
+	l.off = drivetest.Consume(l.Manager, func(s Status) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.seen = append(l.seen, s)
 	})
-}
-
-func (l *lab) off() {
-	l.Close()
-	l.cancel()
-	l.watcher.Wait()
 }
 
 // restart is the agent's; reboot is the machine's, which sets the clock back.
@@ -106,27 +89,9 @@ func (l *lab) reboot() {
 func (l *lab) now() time.Duration { return l.clock.Now() }
 
 // sleep lets time go on, and then waits until nothing moves any more without it.
-func (l *lab) sleep(d time.Duration) {
-	l.inOrder()
-	time.Sleep(d)
-	l.rest()
-}
+func (l *lab) sleep(d time.Duration) { drivetest.Sleep(d, &l.mu, &l.records.Mu) }
 
-func (l *lab) rest() {
-	l.inOrder()
-	synctest.Wait()
-	l.inOrder()
-}
-
-// inOrder shows the race detector that what the test does to servers and records comes
-// before or after what clients do, which synctest sees to.
-func (l *lab) inOrder() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records.Mu.Lock()
-	l.records.Saves += 0
-	l.records.Mu.Unlock()
-}
+func (l *lab) rest() { drivetest.Rest(&l.mu, &l.records.Mu) }
 
 var testDUID = []byte{0, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
@@ -222,11 +187,9 @@ func (l *lab) leases() []string {
 	defer l.mu.Unlock()
 	var out []string
 	for _, s := range l.seen {
-		if got := text(s.Lease); len(out) == 0 || out[len(out)-1] != got {
-			out = append(out, got)
-		}
+		out = append(out, text(s.Lease))
 	}
-	return out
+	return slices.Compact(out)
 }
 
 // listens is true while the NIC has a socket.

@@ -12,45 +12,35 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
 	"pgregory.net/rapid"
+
+	"github.com/hostnic/hostnic/agent/dhcp/drive"
+	"github.com/hostnic/hostnic/agent/dhcp/drive/drivetest"
 )
 
 // world is a machine among servers that do as they like. What they say goes through
 // the parser; time goes from event to event.
 type world struct {
 	*rapid.T
+	drivetest.Course
 	m       *Machine
 	config  Config
 	link    Link
-	now     time.Duration
 	servers []*server
-	coming  []arrival
 	record  *Record
 	boot    int
-	// messages are how many the client has sent.
-	messages int
 
 	// granted are the addresses that were in a REPLY.
 	granted map[netip.Addr]bool
-	sent    []time.Duration
-	// disturbed is when somebody who is no timer last made it send.
-	disturbed time.Duration
-	still     int
-}
-
-type arrival struct {
-	at   time.Duration
-	from netip.Addr
-	wire []byte
 }
 
 func (w *world) begin() {
 	w.m = NewMachine(w.config, rand.New(rand.NewPCG(rapid.Uint64().Draw(w.T, "seed"), 0)))
-	w.coming = nil
-	w.step(Start{Link: w.link, Record: w.record, Boot: fmt.Sprint(w.boot), Wall: time.Unix(0, 0).Add(w.now)})
+	w.Lose()
+	w.step(Start{Link: w.link, Record: w.record, Boot: fmt.Sprint(w.boot), Wall: time.Unix(0, 0).Add(w.Now)})
 }
 
 func (w *world) step(e Event) {
-	for _, a := range w.m.Step(w.now, e) {
+	for _, a := range w.m.Step(w.Now, e) {
 		switch a := a.(type) {
 		case Send:
 			w.receive(a)
@@ -74,14 +64,13 @@ func (w *world) receive(s Send) {
 	}
 	switch {
 	case !w.link.ready():
-		w.Fatalf("%s: %s sends without a link", w.now, w.m.state)
+		w.Fatalf("%s: %s sends without a link", w.Now, w.m.state)
 	case !w.m.Listens():
-		w.Fatalf("%s: %s sends and does not listen", w.now, w.m.state)
+		w.Fatalf("%s: %s sends and does not listen", w.Now, w.m.state)
 	case p.TransactionID != w.m.xid:
-		w.Fatalf("%s: %s has two exchanges", w.now, w.m.state)
+		w.Fatalf("%s: %s has two exchanges", w.Now, w.m.state)
 	}
-	w.sent = append(w.sent, w.now)
-	w.messages++
+	w.Send()
 	for _, srv := range w.servers {
 		reply := srv.handle(p)
 		if reply == nil {
@@ -94,10 +83,9 @@ func (w *world) receive(s Send) {
 				}
 			}
 		}
-		at := w.now + time.Duration(rapid.IntRange(1, 1500).Draw(w.T, "latency"))*time.Millisecond
-		w.coming = append(w.coming, arrival{at, srv.from, reply.ToBytes()})
+		latency := time.Duration(rapid.IntRange(1, 1500).Draw(w.T, "latency")) * time.Millisecond
+		w.Arrive(latency, drive.Inbound{Data: reply.ToBytes(), From: srv.from})
 	}
-	slices.SortStableFunc(w.coming, func(a, b arrival) int { return int(a.at - b.at) })
 }
 
 // check is what holds after every step.
@@ -107,31 +95,31 @@ func (w *world) check() {
 	if l := m.lease; l != nil {
 		for _, a := range l.Addresses {
 			if !w.granted[a.Address] {
-				w.Fatalf("%s: nobody has granted %s", w.now, a.Address)
+				w.Fatalf("%s: nobody has granted %s", w.Now, a.Address)
 			}
 			if m.Wake() > a.Expires {
-				w.Fatalf("%s: %s wakes at %s, after %s has ended", w.now, m.state, m.Wake(), a.Address)
+				w.Fatalf("%s: %s wakes at %s, after %s has ended", w.Now, m.state, m.Wake(), a.Address)
 			}
 		}
-		if l.Obtained > w.now {
-			w.Fatalf("%s: obtained at %s", w.now, l.Obtained)
+		if l.Obtained > w.Now {
+			w.Fatalf("%s: obtained at %s", w.Now, l.Obtained)
 		}
 	}
 	holds := m.lease != nil && (len(m.lease.Addresses) > 0) != w.config.Stateless
 	if !holds && slices.Contains([]State{Bound, Renewing, Rebinding, Informed}, m.state) {
-		w.Fatalf("%s: %s with %+v", w.now, m.state, m.lease)
+		w.Fatalf("%s: %s with %+v", w.Now, m.state, m.lease)
 	}
 	if m.lease != nil && slices.Contains([]State{Stopped, Waiting, Init, Soliciting, Releasing}, m.state) {
-		w.Fatalf("%s: %s with a lease", w.now, m.state)
+		w.Fatalf("%s: %s with a lease", w.Now, m.state)
 	}
 	// Always on the way to something, and never further from it than the RFC has it.
 	if m.link.ready() && m.state != Stopped && m.lease == nil {
-		if most := max(m.solMaxRT, m.infMaxRT) * 11 / 10; m.Wake() > w.now+most {
-			w.Fatalf("%s: %s has nothing to do until %s", w.now, m.state, m.Wake())
+		if most := max(m.solMaxRT, m.infMaxRT) * 11 / 10; m.Wake() > w.Now+most {
+			w.Fatalf("%s: %s has nothing to do until %s", w.Now, m.state, m.Wake())
 		}
 	}
 	if m.link.ready() && m.state == Bound && m.Wake() > min(m.lease.RenewAt, m.lease.Expires()) {
-		w.Fatalf("%s: T1 is at %s, and it wakes at %s", w.now, m.lease.RenewAt, m.Wake())
+		w.Fatalf("%s: T1 is at %s, and it wakes at %s", w.Now, m.lease.RenewAt, m.Wake())
 	}
 }
 
@@ -141,49 +129,13 @@ const mostMessages = 5000
 
 // run lets time go on, but for no more than so many messages.
 func (w *world) run(d time.Duration) {
-	before := w.messages
-	for end := w.now + d; ; {
-		if w.messages-before > mostMessages {
-			return
-		}
-		wake := w.m.Wake()
-		next := min(wake, end)
-		if len(w.coming) > 0 {
-			next = min(next, w.coming[0].at)
-		}
-		if next > w.now {
-			w.now, w.still = next, 0
-		} else if w.still++; w.still > 20 {
-			w.Fatalf("%s: %s does not come to rest", w.now, w.m.state)
-		}
-		switch {
-		case len(w.coming) > 0 && w.coming[0].at <= w.now:
-			in := w.coming[0]
-			w.coming = w.coming[1:]
-			if !w.m.Listens() {
-				continue
-			}
-			if e, err := ParseReply(in.wire, in.from); err == nil {
-				w.step(e)
-			}
-		case wake <= w.now:
+	w.Run(w, d, w.m.Wake, func(in *drive.Inbound) {
+		if in == nil {
 			w.step(Tick{})
-		default:
-			w.modest()
-			return
+		} else if e, err := ParseReply(in.Data, in.From); err == nil && w.m.Listens() {
+			w.step(e)
 		}
-	}
-}
-
-// modest: nobody sends more than a few messages a minute of his own accord.
-func (w *world) modest() {
-	const many = 14
-	for i := range w.sent {
-		if i >= many && w.sent[i-many] > w.disturbed && w.sent[i]-w.sent[i-many] < 10*time.Second {
-			w.Fatalf("%s: %d messages within %s", w.now, many, w.sent[i]-w.sent[i-many])
-		}
-	}
-	w.sent = nil
+	})
 }
 
 // moods are what a server may do to each of its messages.
@@ -271,7 +223,7 @@ func (w *world) mood(s *server, name string) {
 
 // disturb is somebody from outside: a cable, an operator, another host, the servers.
 func (w *world) disturb() {
-	w.disturbed = w.now
+	w.Disturb()
 	s := w.servers[rapid.IntRange(0, len(w.servers)-1).Draw(w.T, "server")]
 	switch rapid.IntRange(0, 14).Draw(w.T, "what") {
 	case 0:
@@ -314,7 +266,7 @@ func (w *world) disturb() {
 func TestRandomServers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{
-			T: rt, link: upLink, granted: map[netip.Addr]bool{},
+			T: rt, Course: drivetest.Course{Burst: 14, Most: mostMessages}, link: upLink, granted: map[netip.Addr]bool{},
 			servers: []*server{newServer(1, "2001:db8::100"), newServer(2, "2001:db8::103"), newServer(3, "2001:db8:1::100")},
 			config: Config{
 				NIC: "eth0", DUID: testDUID, IAID: 7, RapidCommit: rapid.Bool().Draw(rt, "rapid commit"),
@@ -326,7 +278,7 @@ func TestRandomServers(t *testing.T) {
 		}
 		w.begin()
 		for range rapid.IntRange(1, 40).Draw(rt, "disturbances") {
-			if w.messages > mostMessages {
+			if w.Messages > mostMessages {
 				break
 			}
 			w.disturb()
@@ -339,14 +291,14 @@ func TestRandomServers(t *testing.T) {
 		}
 		good := w.servers[0]
 		w.mood(good, "good")
-		w.coming = nil
+		w.Lose()
 		w.link.Ready = true
 		w.step(w.link)
 		w.step(Release{}) // what there is may be anybody's
 		w.step(Renew{})
 		w.run(2 * time.Minute)
 		if w.m.lease == nil || w.m.lease.Server != good.from {
-			w.Fatalf("%s: %s, %+v, %+v, 2 minutes after there was a good server", w.now, w.m.state, w.m.lease, w.m.refusal)
+			w.Fatalf("%s: %s, %+v, %+v, 2 minutes after there was a good server", w.Now, w.m.state, w.m.lease, w.m.refusal)
 		}
 	})
 }
