@@ -43,6 +43,7 @@ func TestDecodeEdits(t *testing.T) {
 		{"networks empty", "networks: []", netcfg.Document{Networks: &[]netcfg.Network{}}},
 		{"routes null", `{"routes": null}`, netcfg.Document{Routes: &[]netcfg.Route{}}},
 		{"dns null", "dns: ~", netcfg.Document{UnsetDNS: true}},
+		{"YAML in flow style", "{ removed: [bond4], dns: {} }", netcfg.Document{Removed: []string{"bond4"}, DNS: &netcfg.DNS{}}},
 		{"dns empty", "dns: {}", netcfg.Document{DNS: &netcfg.DNS{}}},
 		{"whole parts unset", "host_nics: [{name: bond0, ip: null, ipv6: ~, mtu: , additional_ips: null, boot_protocol: null, bonding: null}]",
 			nic("ip", "ipv6", "mtu", "additional_ips", "boot_protocol", "bonding")},

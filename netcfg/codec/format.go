@@ -9,7 +9,8 @@ import (
 type Format int
 
 // The formats. Auto is for reading only: the first character that is not a blank
-// decides, < for XML, { and [ for JSON, anything else for YAML.
+// decides, < for XML, { and [ for JSON, anything else for YAML. A { with a bare word
+// behind it is YAML in its flow style.
 const (
 	Auto Format = iota
 	YAML
@@ -55,8 +56,16 @@ func sniff(data []byte) Format {
 		return YAML
 	case data[0] == '<':
 		return XML
+	case data[0] == '{' && bareWord(data[1:]):
+		return YAML
 	case data[0] == '{', data[0] == '[':
 		return JSON
 	}
 	return YAML
+}
+
+// bareWord is true of text that begins with a letter, as no key of JSON does.
+func bareWord(data []byte) bool {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && (data[0]|0x20 >= 'a' && data[0]|0x20 <= 'z')
 }
