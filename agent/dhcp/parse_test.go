@@ -38,7 +38,7 @@ func overloaded(which byte, file, sname []byte) []byte {
 	return b
 }
 
-func TestFault_E1(t *testing.T) {
+func TestFault_E1(t *testing.T) { // and TestScenario_D23
 	good := ack()
 	malformed := map[string][]byte{
 		"nothing":               nil,

@@ -51,7 +51,7 @@ func (h *host) resolvesBy(lines ...string) {
 
 // Servers of the document go first, those of leases behind them, or stay out; when both
 // are gone, or dns is taken out, the file is as it was found.
-func TestScenario_D25(t *testing.T) { // and N01, N06, N09
+func TestScenario_D25(t *testing.T) { // and TestScenario_N01, TestScenario_N06, TestScenario_N09
 	t.Parallel()
 	h := resolves(t)
 	h.apply("host_nics: [{name: eth0, boot_protocol: dhcp}]\ndns: {servers: [198.51.100.53, 2001:0db8::0053], search: [a.example]}", "--wait", "30s")

@@ -14,13 +14,14 @@ const (
 )
 
 // A lease with a router, classless routes and an MTU becomes an address, routes and an
-// MTU on the host, and is shown.
+// MTU on the host, has its DNS server asked where the document wants that, and is shown.
 func TestScenario_D01(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, 1, "")
 	h.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150", "--dhcp-option=option:mtu,1400", "--dhcp-option=option:dns-server,192.0.2.53",
 		"--dhcp-option=121,10.9.0.0/16,192.0.2.9,0.0.0.0/0,192.0.2.1")
-	out := h.apply(onDHCP, "--wait", "30s")
+	out := h.apply(onDHCP+"\ndns: {}\n", "--wait", "30s")
+	h.resolvesBy("nameserver 192.0.2.53")
 	if !strings.Contains(out, "waiting      eth0: ") || !strings.Contains(out, "lease") {
 		t.Errorf("the progress does not tell what is waited for:\n%s", out)
 	}
@@ -54,7 +55,7 @@ func TestScenario_D01(t *testing.T) {
 
 // A restart and a kill of the agent change nothing and send nothing: the address stays,
 // and the lease is taken from the disk.
-func TestFault_E22(t *testing.T) { // and D21
+func TestFault_E22(t *testing.T) { // and TestScenario_D21
 	t.Parallel()
 	h := newHost(t, 1, "")
 	d := h.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
@@ -113,7 +114,7 @@ func TestScenario_D03(t *testing.T) {
 
 // No server: static comes back when there is no lease in time. Without --wait the apply
 // ends at once and says that there is none; when a server appears there is one.
-func TestScenario_D08(t *testing.T) { // and D06, D09
+func TestScenario_D08(t *testing.T) { // and TestScenario_D06, TestScenario_D09
 	t.Parallel()
 	h := newHost(t, 1, "")
 	h.apply(onStatic)

@@ -30,7 +30,7 @@ func bonded(t *testing.T) *host {
 // A server behind a VLAN on a bond, and one on the bond itself. Both name a router:
 // there is a default route for each, and the first NIC's is used. The MTU that one asks
 // for would lower the VLAN's, and is not taken.
-func TestScenario_D02(t *testing.T) { // and D07, D16, E25
+func TestScenario_D02(t *testing.T) { // and TestScenario_D07, TestScenario_D16, TestFault_E25
 	t.Parallel()
 	h := bonded(t)
 	parent := h.dnsmasq("br0", "198.51.100.1/24", "198.51.100.100,198.51.100.150", "--dhcp-option=option:mtu,1400")
@@ -101,7 +101,7 @@ func TestFault_E11(t *testing.T) {
 
 // The pool moves to another subnet: the server says NAK, the old address goes with its
 // routes, and another one comes. The link is lost and found again in between.
-func TestScenario_D18(t *testing.T) { // and E4, E12
+func TestScenario_D18(t *testing.T) { // and TestFault_E4, TestFault_E12
 	t.Parallel()
 	h := newHost(t, 1, "")
 	d := h.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150")
@@ -121,7 +121,7 @@ func TestScenario_D18(t *testing.T) { // and E4, E12
 
 // Another server than those that are allowed is not listened to, and a route that covers
 // the control plane is not taken.
-func TestFault_E7(t *testing.T) { // and E14
+func TestFault_E7(t *testing.T) { // and TestFault_E14
 	t.Parallel()
 	h := newHost(t, 2, "dhcp: {conflict_detection: false, servers: [192.0.2.1]}\ncontrol_plane: [10.9.8.7]")
 	h.Far.Bridge(t, "br0", "s0")
@@ -139,7 +139,7 @@ func TestFault_E7(t *testing.T) { // and E14
 // As things are unless somebody sets them otherwise: the address that is offered first
 // is somebody else's, and another one is taken. Two NICs of the host in the same network
 // are not taken for others.
-func TestScenario_D22(t *testing.T) { // and E8, E24
+func TestScenario_D22(t *testing.T) { // and TestFault_E8, TestFault_E24
 	t.Parallel()
 	h := newHost(t, 2, "allow_overlap: true")
 	other := netns.New(t)

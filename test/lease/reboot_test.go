@@ -33,7 +33,7 @@ func (h *host) reboot(id string, nics ...string) {
 
 // After a reboot the address of before is asked for, and nothing else. Two routers are
 // named, of which the first is used and both are shown.
-func TestScenario_D13(t *testing.T) { // and D17
+func TestScenario_D13(t *testing.T) { // and TestScenario_D17
 	t.Parallel()
 	h := newHost(t, 1, "")
 	d := h.dnsmasq("s0", "192.0.2.1/24", "192.0.2.100,192.0.2.150", "--dhcp-option=option:router,192.0.2.2,192.0.2.3")
@@ -52,7 +52,7 @@ func TestScenario_D13(t *testing.T) { // and D17
 
 // After a reboot one server knows the lease, and another refuses it: the one that knows
 // it is believed. When only the other is there the host has an address of its network.
-func TestScenario_D14(t *testing.T) { // and E23
+func TestScenario_D14(t *testing.T) { // and TestFault_E23
 	t.Parallel()
 	need.Kernel(t, need.Bridge)
 	h := newHost(t, 1, "")
