@@ -22,6 +22,7 @@ import (
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 	"github.com/hostnic/hostnic/test/need"
 	"github.com/hostnic/hostnic/test/netns"
+	"github.com/hostnic/hostnic/test/textlog"
 )
 
 // rig is a network namespace with eth0 and eth1, and the settings of an agent for it.
@@ -29,25 +30,7 @@ type rig struct {
 	t      *testing.T
 	ns     *netns.NS
 	config Config
-	log    journal
-}
-
-// journal is what the agent has logged.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
+	log    textlog.Log
 }
 
 func newRig(t *testing.T) *rig {

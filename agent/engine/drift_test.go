@@ -1,14 +1,11 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -22,6 +19,7 @@ import (
 	"github.com/hostnic/hostnic/netcfg/kerneltest"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
+	"github.com/hostnic/hostnic/test/textlog"
 )
 
 // rig is an engine over a kernel in memory, in time that passes when all wait.
@@ -33,7 +31,7 @@ type rig struct {
 	// options of the next engine; stop ends the one that runs.
 	options engine.Options
 	stop    func()
-	log     *lines
+	log     *textlog.Log
 }
 
 // slowKernel takes its time to look, and counts the looks.
@@ -55,31 +53,6 @@ func (k *slowKernel) Snapshot(ctx context.Context) (state.Snapshot, error) {
 	return k.Fake.Snapshot(ctx)
 }
 
-// lines is the log.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// with counts the lines that have all of these in them.
-func (l *lines) with(words ...string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for line := range strings.Lines(l.buf.String()) {
-		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
-			n++
-		}
-	}
-	return n
-}
-
 const driftDoc = `host_nics:
   - {name: bond0, bonding: {slaves: [eth0, eth1]}}
   - {base_interface: bond0, vlan: {id: 7}, ip: {address: 198.51.100.1, netmask: 24}}
@@ -97,7 +70,7 @@ func inRig(t *testing.T, change func(*engine.Options), test func(*rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &rig{t: t, kernel: &slowKernel{Fake: kerneltest.NewFake()}, nudges: make(chan struct{}, 1), log: &lines{}}
+		r := &rig{t: t, kernel: &slowKernel{Fake: kerneltest.NewFake()}, nudges: make(chan struct{}, 1), log: &textlog.Log{}}
 		for _, name := range []string{"eth0", "eth1", "eth2", "eth3"} {
 			r.kernel.AddNIC(name, kerneltest.NIC{})
 		}
@@ -111,7 +84,7 @@ func inRig(t *testing.T, change func(*engine.Options), test func(*rig)) {
 				t.Error(err)
 			}
 			if t.Failed() {
-				t.Logf("%s", r.log.buf.String())
+				t.Logf("%s", r.log.String())
 			}
 		}()
 		r.apply(driftDoc)
@@ -233,7 +206,7 @@ func TestDriftReport(t *testing.T) {
 			{[]string{"level=INFO", "differs no more", "actual=1350"}, 1},
 			{[]string{"differs"}, 3},
 		} {
-			if n := r.log.with(c.words...); n != c.want {
+			if n := len(r.log.With(c.words...)); n != c.want {
 				r.t.Errorf("%d lines with %q, want %d", n, c.words, c.want)
 			}
 		}
@@ -294,7 +267,7 @@ func TestDriftLookFails(t *testing.T) {
 		r.kernel.fail.Store(true)
 		r.hand("eth2", setMTU(1300))
 		time.Sleep(10 * time.Second)
-		if n := r.log.with("cannot be looked at"); n < 2 || n > 10 {
+		if n := len(r.log.With("cannot be looked at")); n < 2 || n > 10 {
 			r.t.Errorf("%d tries in ten seconds", n)
 		}
 		r.kernel.fail.Store(false)
@@ -351,7 +324,7 @@ func TestDriftFlood(t *testing.T) {
 		if n := len(r.View().Drift); n != 41 {
 			r.t.Errorf("%d differences", n)
 		}
-		if n := r.log.with("level=WARN"); n > 21 || r.log.with("more=21") != 1 {
+		if n := len(r.log.With("level=WARN")); n > 21 || len(r.log.With("more=21")) != 1 {
 			r.t.Errorf("%d lines", n)
 		}
 	})
@@ -364,7 +337,7 @@ func TestDriftFlapping(t *testing.T) {
 			r.hand("eth2", setMTU([]int{1300, 1400}[i%2]))
 			time.Sleep(101 * time.Millisecond)
 		}
-		if n := r.log.with("differs"); n < 100 || n > 10*60+60 {
+		if n := len(r.log.With("differs")); n < 100 || n > 10*60+60 {
 			r.t.Errorf("%d lines in a minute", n)
 		}
 	})

@@ -103,7 +103,7 @@ func TestHealFight(t *testing.T) {
 				r.t.Errorf("%q is not in %q", want, v.Degraded)
 			}
 		}
-		if n := r.log.with("level=ERROR", "eth2"); n != 1 {
+		if n := len(r.log.With("level=ERROR", "eth2")); n != 1 {
 			r.t.Errorf("%d alarms", n)
 		}
 		if got := r.fields(); got != "host_nics[eth2].mtu 1400 1300" {

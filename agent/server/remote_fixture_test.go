@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/hostnic/hostnic/agent/remote"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 	"github.com/hostnic/hostnic/test/pki"
+	"github.com/hostnic/hostnic/test/textlog"
 )
 
 // The identities of the tests.
@@ -28,30 +28,6 @@ const (
 	theAdmin    = "CN=client,O=Test"
 )
 
-// journal is what the agent has logged.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-// lines are those with a text.
-func (j *journal) lines(with string) (out []string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for line := range strings.Lines(j.text.String()) {
-		if strings.Contains(line, with) {
-			out = append(out, line)
-		}
-	}
-	return out
-}
-
 // farHost is a host with the API on the network, on 127.0.0.1.
 type farHost struct {
 	*host
@@ -59,12 +35,12 @@ type farHost struct {
 	dir     string
 	files   remote.Files
 	address string
-	log     *journal
+	log     *textlog.Log
 }
 
 func newFarHost(t *testing.T, change ...func(*engine.Options, *Options)) *farHost {
 	t.Helper()
-	f := &farHost{ca: pki.New(t, "test"), dir: t.TempDir(), log: &journal{}}
+	f := &farHost{ca: pki.New(t, "test"), dir: t.TempDir(), log: &textlog.Log{}}
 	f.files = remote.Files{CA: pki.Put(t, f.dir, "ca.pem", f.ca.PEM())}
 	f.files.Cert, f.files.Key = f.ca.Agent("127.0.0.1").Write(t, f.dir, "agent")
 	f.files.CRL = pki.Put(t, f.dir, "crl.pem", f.ca.Revoke(time.Now().Add(time.Hour)))

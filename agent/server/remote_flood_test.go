@@ -137,7 +137,7 @@ func TestHostileConnections(t *testing.T) {
 	for _, conn := range open {
 		conn.Close()
 	}
-	lines := f.log.lines("connection refused\"")
+	lines := f.log.With("connection refused\"")
 	if len(lines) > 10*12 {
 		t.Errorf("%d lines were logged", len(lines))
 	}
@@ -168,7 +168,7 @@ func TestFault_D24(t *testing.T) {
 		return refused == flood
 	})
 	seconds := int(time.Since(began)/time.Second) + 1
-	if n := len(f.log.lines("connection refused")); n > 10*seconds || n < mostLines {
+	if n := len(f.log.With("connection refused")); n > 10*seconds || n < mostLines {
 		t.Errorf("%d lines in %d s", n, seconds)
 	}
 	var q quiet

@@ -152,9 +152,9 @@ func TestFault_D2(t *testing.T) {
 		if err == nil && config != nil {
 			t.Errorf("%s: the client is told nothing", want)
 		}
-		f.eventually(want, func() bool { return len(f.log.lines(want)) == 1 })
+		f.eventually(want, func() bool { return len(f.log.With(want)) == 1 })
 	}
-	if lines := f.log.lines("connection refused"); len(lines) != len(wrong) {
+	if lines := f.log.With("connection refused"); len(lines) != len(wrong) {
 		t.Errorf("%d connections were refused in %d lines:\n%s", len(wrong), len(lines), strings.Join(lines, ""))
 	}
 	f.as(theReader)
@@ -177,7 +177,7 @@ func TestFault_D6(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, method := range []string{"Commit", "Stage"} {
-		audit := f.log.lines("/" + method)
+		audit := f.log.With("/" + method)
 		if len(audit) != 1 || !strings.Contains(audit[0], theReader) || !strings.Contains(audit[0], "from=127.0.0.1:") {
 			t.Errorf("%s: %q", method, audit)
 		}
@@ -275,7 +275,7 @@ func TestFault_D23_Remote(t *testing.T) {
 		_, err := f.nics.ListHostNics(f.ctx(), &hostnicv1.ListHostNicsRequest{})
 		wantCode(t, err, codes.Internal)
 	}
-	if lines := f.log.lines("fault of the agent"); len(lines) != 3 {
+	if lines := f.log.With("fault of the agent"); len(lines) != 3 {
 		t.Errorf("%d lines", len(lines))
 	}
 	f.look = nil

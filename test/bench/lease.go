@@ -14,6 +14,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/hostnic/hostnic/test/textlog"
 )
 
 // dhcpClient gets an address for eth0, over and over in fresh namespaces.
@@ -239,7 +241,7 @@ func leaseServer(ctx context.Context, dir string) (*process, error) {
 // process is a program that runs until it is told to end.
 type process struct {
 	cmd   *exec.Cmd
-	log   lockedText
+	log   textlog.Log
 	ended chan struct{}
 }
 

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
@@ -32,23 +30,6 @@ func dhcpClients(o options, careful bool) []dhcpClient {
 		all = append(all, &udhcpc{}, &dhclient{})
 	}
 	return all
-}
-
-type lockedText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 const agentName = "hostnic"

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hostnic/hostnic/test/peer"
+	"github.com/hostnic/hostnic/test/textlog"
 )
 
 // conf is a switch of net.ipv6.conf.
@@ -26,9 +26,9 @@ func (h *host) conf(nic, name string) string {
 }
 
 // watched is what agentctl watch tells from now on.
-func (h *host) watched() *peer.Log {
+func (h *host) watched() *textlog.Log {
 	h.Helper()
-	told := &peer.Log{}
+	told := &textlog.Log{}
 	cmd := exec.Command(os.Getenv("AGENTCTL"), "--socket", h.Socket(), "watch", "-o", "json")
 	cmd.Stdout, cmd.Stderr = told, told
 	if err := cmd.Start(); err != nil {
@@ -95,7 +95,7 @@ func (h *host) way(to string) (route string) {
 }
 
 // lastChange is the gateway of a NIC before and after the last change that was told.
-func lastChange(told *peer.Log) (before, after string) {
+func lastChange(told *textlog.Log) (before, after string) {
 	for line := range strings.Lines(told.String()) {
 		type nic struct{ IPv6 struct{ Gateway string } }
 		var change struct{ Old, New nic }

@@ -3,44 +3,23 @@
 package peer
 
 import (
-	"bytes"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hostnic/hostnic/test/netns"
+	"github.com/hostnic/hostnic/test/textlog"
 )
 
 // Server is a process that serves.
 type Server struct {
 	// Log is what it has written so far.
-	Log Log
+	Log textlog.Log
 
 	cmd  *exec.Cmd
 	done chan struct{}
-}
-
-// Log collects what several goroutines write.
-type Log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write adds to it.
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// String is all of it.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // patience is how long a server may take to start on a busy machine.
