@@ -5,7 +5,6 @@ package controlplane
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,23 +19,12 @@ import (
 
 var load = flag.Duration("load", 5*time.Second, "how long each load takes")
 
-// run runs somebody else's client in a namespace.
-func (h *host) run(in *netns.NS, program string, args ...string) answer {
+// foreign runs somebody else's client in a namespace.
+func (h *host) foreign(in *netns.NS, program string, args ...string) answer {
 	h.T.Helper()
-	cmd := exec.Command(program, args...)
-	var b bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &b, &b
-	var err error
-	in.Do(func() { err = cmd.Start() })
-	if err == nil {
-		err = cmd.Wait()
-	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		h.T.Fatal(err)
-	}
-	h.T.Logf("$ %s %s\n%s", filepath.Base(program), strings.Join(args, " "), first1000(b.String()))
-	return answer{b.String(), cmd.ProcessState.ExitCode()}
+	a := h.run(in, program, args...)
+	h.T.Logf("$ %s %s\n%s", filepath.Base(program), strings.Join(args, " "), first1000(a.out))
+	return a
 }
 
 func first1000(text string) string {
@@ -64,7 +52,7 @@ func TestGrpcurl(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h.T = t
 			ask := func(flags, what []string) answer {
-				return h.run(way.in, grpcurl, append(append(append(way.flags[:len(way.flags):len(way.flags)], flags...), way.to), what...)...)
+				return h.foreign(way.in, grpcurl, append(append(append(way.flags[:len(way.flags):len(way.flags)], flags...), way.to), what...)...)
 			}
 			h.must(ask(nil, []string{"list"}), done, "hostnic.v1.HostNicService\n", "hostnic.v1.NetConfigService\n", "hostnic.v1.CapabilitiesService\n", "grpc.health.v1.Health\n")
 			h.must(ask(nil, []string{"describe", "hostnic.v1.HostNic"}), done, "optional int64 speed = 23;")
@@ -73,10 +61,10 @@ func TestGrpcurl(t *testing.T) {
 		})
 	}
 	h.T = t
-	h.must(h.run(h.Far, grpcurl, "-cacert", h.Dir+"/ca.pem", "-cert", h.Dir+"/viewer.pem", "-key", h.Dir+"/viewer-key.pem", first, "hostnic.v1.NetConfigService/Discard"), notPermitted, "is reader and may not do this")
+	h.must(h.foreign(h.Far, grpcurl, "-cacert", h.Dir+"/ca.pem", "-cert", h.Dir+"/viewer.pem", "-key", h.Dir+"/viewer-key.pem", first, "hostnic.v1.NetConfigService/Discard"), notPermitted, "is reader and may not do this")
 	// Without a certificate there is nothing to be seen.
 	for _, flags := range [][]string{ca, {"-insecure"}, {"-plaintext"}} {
-		if a := h.run(h.Far, grpcurl, append(append([]string{"-max-time", "10", "-connect-timeout", "5"}, flags...), first, "list")...); a.code == done || strings.Contains(a.out, "hostnic.v1") {
+		if a := h.foreign(h.Far, grpcurl, append(append([]string{"-max-time", "10", "-connect-timeout", "5"}, flags...), first, "list")...); a.code == done || strings.Contains(a.out, "hostnic.v1") {
 			t.Errorf("a stranger with %v is told: %s", flags, a.out)
 		}
 	}

@@ -66,7 +66,7 @@ func (h *host) start(args ...string) {
 	h.Start()
 }
 
-// answer is what agentctl has said.
+// answer is what a program has said.
 type answer struct {
 	out  string
 	code int
@@ -75,18 +75,19 @@ type answer struct {
 // local runs agentctl over the socket.
 func (h *host) local(args ...string) answer {
 	h.T.Helper()
-	return h.ctl(h.NS, append([]string{"--socket", filepath.Join(h.Dir, "sock")}, args...))
+	return h.run(h.NS, os.Getenv("AGENTCTL"), append([]string{"--socket", filepath.Join(h.Dir, "sock")}, args...)...)
 }
 
 // remote runs it in the network, over TLS.
 func (h *host) remote(identity, address string, args ...string) answer {
 	h.T.Helper()
-	return h.ctl(h.Far, append(append([]string{"--address", address}, h.asks[identity]...), args...))
+	return h.run(h.Far, os.Getenv("AGENTCTL"), append(append([]string{"--address", address}, h.asks[identity]...), args...)...)
 }
 
-func (h *host) ctl(in *netns.NS, args []string) answer {
+// run runs a program in a namespace to its end.
+func (h *host) run(in *netns.NS, program string, args ...string) answer {
 	h.T.Helper()
-	cmd := exec.Command(os.Getenv("AGENTCTL"), args...)
+	cmd := exec.Command(program, args...)
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	var err error
