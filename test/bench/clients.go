@@ -26,14 +26,7 @@ func clients(o options, count int) error {
 	if count == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
-	return inNamespace(func() error {
+	return inScratch(10*time.Minute, func(ctx context.Context, dir string) error {
 		far, err := netlink.NewHandle()
 		if err != nil {
 			return err

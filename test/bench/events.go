@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -36,14 +35,7 @@ type told struct {
 func events(o options, links int) error {
 	took := map[string][]time.Duration{}
 	var names []string
-	err := inNamespace(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-		defer cancel()
-		dir, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
+	err := inScratch(20*time.Minute, func(ctx context.Context, dir string) error {
 		far, err := cableAmong(links)
 		if err != nil {
 			return fmt.Errorf("set up: %w", err)

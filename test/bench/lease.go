@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -106,14 +105,7 @@ func printLeases(text string, rounds int, took map[string][]time.Duration, caref
 // leaseRound is one client that gets one address. The server's end of the cable is in a
 // namespace of its own.
 func leaseRound(o options, c dhcpClient, careful bool) (took time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*leasePatience)
-	defer cancel()
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
-	return took, inNamespace(func() error {
+	err = inScratch(2*leasePatience, func(ctx context.Context, dir string) error {
 		far, err := netlink.NewHandle()
 		if err != nil {
 			return err
@@ -140,6 +132,7 @@ func leaseRound(o options, c dhcpClient, careful bool) (took time.Duration, err 
 			return err
 		})
 	})
+	return took, err
 }
 
 // untilAddress gives eth0 its carrier, and waits until it has an address.

@@ -236,14 +236,7 @@ func measure(o options, w workload) error {
 
 // round takes one contestant through all tasks in a namespace of its own.
 func round(o options, w workload, c contestant, res *results) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	defer cancel()
-	return inNamespace(func() error {
-		dir, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
+	return inScratch(20*time.Minute, func(ctx context.Context, dir string) error {
 		if err := w.cables(); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
@@ -274,6 +267,18 @@ func round(o options, w workload, c contestant, res *results) error {
 		}
 		return nil
 	})
+}
+
+// inScratch runs fn as inNamespace does, with a folder of its own that goes with it.
+func inScratch(limit time.Duration, fn func(ctx context.Context, dir string) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
+	return inNamespace(func() error { return fn(ctx, dir) })
 }
 
 // inNamespace runs fn on a thread in a network namespace of its own, which ends

@@ -37,14 +37,7 @@ func reads(o options, links int) error {
 	var took results
 	var listed, resident int
 	var idle time.Duration
-	err := inNamespace(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-		defer cancel()
-		dir, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
+	err := inScratch(20*time.Minute, func(ctx context.Context, dir string) error {
 		if _, err := cableAmong(links); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
@@ -57,6 +50,7 @@ func reads(o options, links int) error {
 			return fmt.Errorf("start: %w", err)
 		}
 		time.Sleep(o.settle)
+		var err error
 		if idle, err = a.idle(); err != nil {
 			return err
 		}

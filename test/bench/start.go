@@ -34,20 +34,14 @@ const (
 func starts(o options, nics int) error {
 	var took []time.Duration
 	var resident int
-	err := inNamespace(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-		defer cancel()
-		dir, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
+	err := inScratch(20*time.Minute, func(ctx context.Context, dir string) error {
 		if err := committed(ctx, o, nics, dir); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
 		for range times {
 			time.Sleep(o.settle)
 			var one time.Duration
+			var err error
 			if one, resident, err = start(ctx, o.daemon, dir, len(took) == times-1); err != nil {
 				return err
 			}

@@ -36,14 +36,7 @@ const (
 
 // storm measures what the daemon does while links change as fast as they can.
 func storm(o options, links int) error {
-	return inNamespace(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-		defer cancel()
-		dir, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // a scratch folder
+	return inScratch(5*time.Minute, func(ctx context.Context, dir string) error {
 		if _, err := cableAmong(links); err != nil {
 			return fmt.Errorf("storm: set up: %w", err)
 		}
