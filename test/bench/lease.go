@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/hostnic/hostnic/test/textlog"
@@ -31,6 +33,16 @@ type dhcpClient interface {
 // leasePatience is how long anybody may take to get an address.
 const leasePatience = 30 * time.Second
 
+// sideBySide is how many careful clients are measured at once: they wait, for seconds that
+// are drawn at random, so that only many of them say something.
+const sideBySide = 24
+
+// lent is one address that a client has got. Times are since the carrier.
+type lent struct {
+	after  time.Duration
+	probes []time.Duration // those of RFC 5227
+}
+
 // leases measures how long it takes from a carrier to an address: first with nobody
 // looking whether somebody else has the address, then with those that can look.
 func leases(o options, rounds, careful int) error {
@@ -38,13 +50,14 @@ func leases(o options, rounds, careful int) error {
 	for _, t := range []struct {
 		text    string
 		rounds  int
+		atOnce  int
 		careful bool
-	}{{"used at once", rounds, false}, {"looked for on the link first", careful, true}} {
+	}{{"used at once", rounds, 1, false}, {"looked for on the link first", careful, sideBySide, true}} {
 		if t.rounds == 0 {
 			continue
 		}
-		took, failed := leaseRounds(o, t.rounds, t.careful)
-		printLeases(t.text, t.rounds, took, t.careful)
+		got, failed := leaseRounds(o, t.rounds, t.atOnce, t.careful)
+		printLeases(t.text, t.rounds, got, t.careful)
 		for _, err := range failed {
 			fmt.Println(err)
 			bad++
@@ -60,35 +73,51 @@ func leases(o options, rounds, careful int) error {
 }
 
 const leaseLegend = `
-Taken in turn, each time on a new cable to a dnsmasq that answers at once. hostnic,
-systemd-networkd and dhcpcd run already and wait for the carrier; udhcpc and
-dhclient, which know of none, are started when it comes.
+Taken in turn, those that look first many at a time, each on a new cable to a dnsmasq
+that answers at once, and without an earlier lease. hostnic, systemd-networkd and dhcpcd
+run already and wait for the carrier; udhcpc and dhclient, which know of none, are
+started when it comes.
 `
 
 // leaseRounds has all clients take turns. One that fails is out.
-func leaseRounds(o options, rounds int, careful bool) (map[string][]time.Duration, map[string]error) {
-	took, failed := map[string][]time.Duration{}, map[string]error{}
+func leaseRounds(o options, rounds, atOnce int, careful bool) (map[string][]lent, map[string]error) {
+	var mu sync.Mutex
+	got, failed := map[string][]lent{}, map[string]error{}
+	var all errgroup.Group
+	all.SetLimit(atOnce)
 	for range rounds {
 		for _, c := range dhcpClients(o, careful) {
-			if failed[c.name()] != nil {
-				continue
-			}
-			d, err := leaseRound(o, c, careful)
-			if err != nil {
-				failed[c.name()] = fmt.Errorf("%s: %w", c.name(), err)
-				continue
-			}
-			took[c.name()] = append(took[c.name()], d)
+			all.Go(func() error {
+				mu.Lock()
+				out := failed[c.name()] != nil
+				mu.Unlock()
+				if out {
+					return nil
+				}
+				l, err := leaseRound(o, c, careful)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					failed[c.name()] = fmt.Errorf("%s: %w", c.name(), err)
+				} else {
+					got[c.name()] = append(got[c.name()], l)
+				}
+				return nil
+			})
 		}
 	}
-	return took, failed
+	_ = all.Wait() // who has failed is in there
+	return got, failed
 }
 
-func printLeases(text string, rounds int, took map[string][]time.Duration, careful bool) {
+func printLeases(text string, rounds int, got map[string][]lent, careful bool) {
 	fmt.Printf("\nDHCP: from the carrier to the address, which is %s, %d times\n", text, rounds)
-	best := time.Duration(0)
-	for name, all := range took {
-		if m := quantile(all, 0.5); name != agentName && (best == 0 || m < best) {
+	took, best := map[string][]time.Duration{}, time.Duration(0)
+	for name, all := range got {
+		for _, l := range all {
+			took[name] = append(took[name], l.after)
+		}
+		if m := quantile(took[name], 0.5); name != agentName && (best == 0 || m < best) {
 			best = m
 		}
 	}
@@ -100,11 +129,14 @@ func printLeases(text string, rounds int, took map[string][]time.Duration, caref
 				milliseconds(slices.Max(all)), ratio(quantile(all, 0.5), best))
 		}
 	}
+	if careful {
+		printProbes(got)
+	}
 }
 
 // leaseRound is one client that gets one address. The server's end of the cable is in a
 // namespace of its own.
-func leaseRound(o options, c dhcpClient, careful bool) (took time.Duration, err error) {
+func leaseRound(o options, c dhcpClient, careful bool) (l lent, err error) {
 	err = inScratch(2*leasePatience, func(ctx context.Context, dir string) error {
 		far, err := netlink.NewHandle()
 		if err != nil {
@@ -114,13 +146,18 @@ func leaseRound(o options, c dhcpClient, careful bool) (took time.Duration, err 
 		if err := leaseCable(far); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
+		ear, err := listenForProbes()
+		if err != nil {
+			return fmt.Errorf("set up: %w", err)
+		}
+		defer unix.Close(ear) //nolint:errcheck // it was only listened to
 		server, err := leaseServer(ctx, dir)
 		if err != nil {
 			return err
 		}
 		defer server.stop()
 		return inNamespace(func() error {
-			if err := takeCable(far); err != nil {
+			if err := errors.Join(takeCable(far), ownFolders()); err != nil {
 				return fmt.Errorf("set up: %w", err)
 			}
 			defer c.stop()
@@ -128,43 +165,49 @@ func leaseRound(o options, c dhcpClient, careful bool) (took time.Duration, err 
 				return err
 			}
 			time.Sleep(o.settle)
-			took, err = untilAddress(ctx, far, c)
+			began, err := untilAddress(ctx, far, c)
+			if err != nil {
+				return err
+			}
+			l.after = time.Since(began)
+			l.probes, err = probesSince(began, ear)
 			return err
 		})
 	})
-	return took, err
+	return l, err
 }
 
-// untilAddress gives eth0 its carrier, and waits until it has an address.
-func untilAddress(ctx context.Context, far *netlink.Handle, c dhcpClient) (time.Duration, error) {
+// untilAddress gives eth0 its carrier, and waits until it has an address. It returns when
+// the carrier came.
+func untilAddress(ctx context.Context, far *netlink.Handle, c dhcpClient) (began time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leasePatience)
 	defer cancel()
 	updates := make(chan netlink.AddrUpdate, 16)
 	if err := netlink.AddrSubscribe(updates, ctx.Done()); err != nil {
-		return 0, err
+		return began, err
 	}
 	end, err := far.LinkByName("s0")
 	if err != nil {
-		return 0, err
+		return began, err
 	}
-	began := time.Now()
+	began = time.Now()
 	if err := far.LinkSetUp(end); err != nil {
-		return 0, err
+		return began, err
 	}
 	if err := c.begin(); err != nil {
-		return 0, err
+		return began, err
 	}
 	for {
 		select {
 		case u, ok := <-updates:
 			switch {
 			case !ok:
-				return 0, errors.New("the kernel's news are lost")
+				return began, errors.New("the kernel's news are lost")
 			case u.NewAddr && leaseSubnet.Contains(u.LinkAddress.IP):
-				return time.Since(began), nil
+				return began, nil
 			}
 		case <-ctx.Done():
-			return 0, fmt.Errorf("no address within %s", leasePatience)
+			return began, fmt.Errorf("no address within %s", leasePatience)
 		}
 	}
 }

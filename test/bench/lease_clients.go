@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
@@ -23,13 +25,33 @@ func located(installed string) string {
 
 // dhcpClients makes new clients, in the order of the table. Careful ones look on the
 // link whether somebody else has the address, as RFC 5227 has it. udhcpc asks once and
-// waits for less, dhclient not at all, so that they do not take part in that.
+// waits for less, dhclient not at all, so that they do not take part in that. Of the
+// others dhcpcd leaves out the first wait (arp_probe in its src/arp.c), and networkd's
+// timers may be 250 ms late (the accuracy that sd-event has unless told otherwise).
 func dhcpClients(o options, careful bool) []dhcpClient {
 	all := []dhcpClient{&agentClient{a: agent{daemon: o.daemon}}, &networkd{}, &dhcpcd{}}
 	if !careful {
 		all = append(all, &udhcpc{}, &dhclient{})
 	}
 	return all
+}
+
+// ownFolders are where clients keep what they cannot be told to keep elsewhere: empty
+// ones, for this thread and whom it starts.
+func ownFolders() error {
+	err := unix.Unshare(unix.CLONE_NEWNS)
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	for _, folder := range []string{"/run/systemd", "/run/dhcpcd", "/var/lib/dhcpcd"} {
+		if err == nil {
+			err = os.MkdirAll(folder, 0o755)
+		}
+		if err == nil {
+			err = unix.Mount("bench", folder, "tmpfs", 0, "mode=0755")
+		}
+	}
+	return err
 }
 
 const agentName = "hostnic"
@@ -88,17 +110,7 @@ func (c *networkd) wait(ctx context.Context, _ string, careful bool) error {
 }
 
 func (c *networkd) begin() error { return nil }
-
-func (c *networkd) stop() {
-	c.p.stop()
-	// It keeps leases and states of NICs here.
-	for _, file := range []string{"/run/systemd/netif/links", "/run/systemd/netif/leases"} {
-		old, _ := filepath.Glob(file + "/*")
-		for _, f := range old {
-			_ = os.Remove(f)
-		}
-	}
-}
+func (c *networkd) stop()        { c.p.stop() }
 
 // dhcpcd is resident, without the random delay that it has otherwise, and without hooks.
 type dhcpcd struct{ p process }
