@@ -250,6 +250,26 @@ func TestFault_E8(t *testing.T) {
 	})
 }
 
+// A host that was powered on just now waits before its first probe, for a time that is
+// drawn at random (RFC 5227 §2.1.1); another does not.
+func TestFirstProbe(t *testing.T) {
+	for up, most := range map[time.Duration]time.Duration{0: probeWait, powerOn - time.Second: probeWait, powerOn: 0} {
+		t.Run(up.String(), func(t *testing.T) {
+			longest := time.Duration(0)
+			for range 20 {
+				inLab(t, func(t *testing.T, l *lab) {
+					l.sleep(up)
+					l.begin(careful)
+					granted := l.now()
+					l.bound("192.0.2.100/24", 8*time.Second)
+					longest = max(longest, l.arp()[0].at-granted)
+				}, newServer("192.0.2.1", "192.0.2.100"))
+			}
+			within(t, "longest wait", longest, most/4, most+20*time.Millisecond)
+		})
+	}
+}
+
 // The times of RFC 5227 §1.1.
 func TestProbesAndAnnouncements(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {

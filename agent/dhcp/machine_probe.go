@@ -17,15 +17,23 @@ const (
 	defendInterval                   = 10 * time.Second
 	maxConflicts                     = 10
 	rateLimit                        = time.Minute
+	// powerOn is how long after its boot a host is one of those that were powered on at
+	// the same time.
+	powerOn = 5 * time.Minute
 	// declinePause is what RFC 2131 §3.1 wants between a DECLINE and starting over.
 	declinePause = 10 * time.Second
 )
 
-// beginProbing looks for others with the address before it is used.
+// beginProbing looks for others with the address before it is used. RFC 5227 §2.1.1 says
+// what the first wait, up to PROBE_WAIT, is for: that hosts which are powered on at the
+// same time do not probe at the same time. Later there is nothing to wait for: the server
+// has answered one after the other, and the waits between probes are drawn for each.
 func (m *Machine) beginProbing(lease *netcfg.Lease) {
 	m.calm()
-	m.state, m.pending, m.probes = Probing, lease, 0
-	m.next = m.now + m.jitter(probeWait)
+	m.state, m.pending, m.probes, m.next = Probing, lease, 0, m.now
+	if m.now < powerOn {
+		m.next += m.jitter(probeWait)
+	}
 }
 
 // probe asks who has the address, and takes it when nobody has said so for long
