@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,44 +12,61 @@ import (
 
 const probesLegend = `
 Where that time goes. RFC 5227 (2.1.1) has them wait for 0 to 1 s, send three probes with
-1 to 2 s between them, all drawn at random, and wait for 2 s.
+1 to 2 s between them, all drawn at random, and wait for 2 s. The least, the median and
+the most; what comes before the first and after the last probe depends least on chance.
 `
+
+// waits are those of a careful client: until its first probe, between two, from the last
+// one to the address, and all but those between.
+type waits struct {
+	probes                     []int
+	first, between, last, rest []time.Duration
+}
+
+func waitsOf(all []lent) (w waits) {
+	for _, l := range all {
+		n := len(l.probes)
+		w.probes = append(w.probes, n)
+		if n == 0 {
+			continue
+		}
+		first, last := l.probes[0], l.after-l.probes[n-1]
+		w.first, w.last, w.rest = append(w.first, first), append(w.last, last), append(w.rest, first+last)
+		for i := range n - 1 {
+			w.between = append(w.between, l.probes[i+1]-l.probes[i])
+		}
+	}
+	return w
+}
 
 // printProbes prints where the time of careful clients goes.
 func printProbes(got map[string][]lent) {
-	const row = "  %-18s %10s %24s %24s %22s\n"
+	all, best := map[string]waits{}, time.Duration(0)
+	for name, lent := range got {
+		w := waitsOf(lent)
+		if len(w.between) == 0 {
+			continue
+		}
+		all[name] = w
+		if m := quantile(w.rest, 0.5); name != agentName && (best == 0 || m < best) {
+			best = m
+		}
+	}
+	const row = "  %-18s %8s %16s %18s %16s %16s %16s\n"
 	fmt.Print(probesLegend)
-	fmt.Printf(row, "client", "probes", "first after ms, median", "between ms, median", "last to address ms")
+	fmt.Printf(row, "client", "probes", "first after ms", "between ms", "last to address", "first + last ms", "/ fastest other")
 	for _, c := range dhcpClients(options{}, true) {
-		var first, between, last []time.Duration
-		least, most := 0, 0
-		for i, l := range got[c.name()] {
-			n := len(l.probes)
-			if i == 0 {
-				least = n
-			}
-			if least, most = min(least, n), max(most, n); n == 0 {
-				continue
-			}
-			first, last = append(first, l.probes[0]), append(last, l.after-l.probes[n-1])
-			for j := range n - 1 {
-				between = append(between, l.probes[j+1]-l.probes[j])
-			}
-		}
-		count := fmt.Sprint(most)
-		if least != most {
-			count = fmt.Sprintf("%d to %d", least, most)
-		}
-		if len(between) > 0 {
-			fmt.Printf(row, c.name(), count, span(first), span(between), milliseconds(quantile(last, 0.5)))
+		if w, ok := all[c.name()]; ok {
+			fmt.Printf(row, c.name(), fmt.Sprintf("%d to %d", slices.Min(w.probes), slices.Max(w.probes)), span(w.first), span(w.between),
+				milliseconds(quantile(w.last, 0.5)), milliseconds(quantile(w.rest, 0.5)), ratio(quantile(w.rest, 0.5), best))
 		}
 	}
 }
 
-// span is the least and the most, and the median between them.
+// span is the least, the median and the most.
 func span(all []time.Duration) string {
 	ms := func(q float64) int64 { return quantile(all, q).Milliseconds() }
-	return fmt.Sprintf("%d to %d, %d", ms(0), ms(1), ms(0.5))
+	return fmt.Sprintf("%d..%d..%d", ms(0), ms(0.5), ms(1))
 }
 
 // listenForProbes hears all ARP packets of this namespace.
