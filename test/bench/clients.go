@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -219,48 +215,13 @@ const restTime = 5 * time.Second
 // effort waits until the agent has come to rest.
 func (a *agent) effort(ctx context.Context, metrics string, many int) (e effort, err error) {
 	for e.wakeups = many; e.wakeups >= many && ctx.Err() == nil; {
-		before := a.process("voluntary_ctxt_switches")
+		before := a.wakeups()
 		time.Sleep(restTime)
-		e.wakeups = a.process("voluntary_ctxt_switches") - before
+		e.wakeups = a.wakeups() - before
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", metrics)
-	}}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/metrics", http.NoBody)
-	if err != nil {
+	if e.goroutines, err = goroutines(ctx, metrics); err != nil {
 		return e, err
 	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return e, err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return e, err
-	}
-	e.goroutines, e.rss = numberAfter(string(text), "\ngo_goroutines "), a.process("VmRSS")
-	return e, nil
-}
-
-// process is a field of /proc/PID/status: of the process, or for what each thread has of
-// its own the sum.
-func (a *agent) process(field string) (sum int) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", a.cmd.Process.Pid))
-	if field == "VmRSS" && len(files) > 0 {
-		files = files[:1]
-	}
-	for _, file := range files {
-		text, _ := os.ReadFile(file) //nolint:gosec // a thread may have ended
-		sum += numberAfter(string(text), "\n"+field+":")
-	}
-	return sum
-}
-
-var digits = regexp.MustCompile(`[0-9]+`)
-
-func numberAfter(text, word string) int {
-	_, rest, _ := strings.Cut(text, word)
-	n, _ := strconv.Atoi(digits.FindString(rest)) // 0 where there is none
-	return n
+	e.rss, err = a.resident()
+	return e, err
 }

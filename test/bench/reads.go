@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -84,7 +82,7 @@ func reads(o options, links int) error {
 		fmt.Printf(row, name, milliseconds(took.median(name, reading)), ratio(took.median(name, reading), took.median(ipName, reading)))
 	}
 	fmt.Printf("  the answer has %d KiB; the daemon then has %d MiB resident; %s ms of processor in %s before, with nobody asking\n",
-		listed>>10, resident>>20, milliseconds(idle), idling)
+		listed>>10, resident>>10, milliseconds(idle), idling)
 	return nil
 }
 
@@ -116,20 +114,6 @@ func program(name string, args ...string) func(context.Context) error {
 func (a *agent) list(ctx context.Context) (int, error) {
 	answer, err := hostnicv1.NewHostNicServiceClient(a.conn).ListHostNics(ctx, &hostnicv1.ListHostNicsRequest{})
 	return proto.Size(answer), err
-}
-
-// resident is how many bytes of the daemon are in memory.
-func (a *agent) resident() (int, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", a.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("statm: %q", text)
-	}
-	pages, err := strconv.Atoi(fields[1])
-	return pages * os.Getpagesize(), err
 }
 
 // idle is how much of a processor the daemon takes while nothing happens.

@@ -122,17 +122,3 @@ func start(ctx context.Context, daemon, dir string, look bool) (took time.Durati
 	}
 	return took, resident, err
 }
-
-// residentOf a process, in KiB.
-func residentOf(pid int) (int, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if size, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			return strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(size), " kB"))
-		}
-	}
-	return 0, fmt.Errorf("process %d has no VmRSS", pid)
-}

@@ -5,13 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,7 +122,7 @@ func (a *agent) weather(ctx context.Context, metrics string) error {
 		fmt.Printf("  this machine gets no nearer to %d a second\n", stormRate)
 	}
 	fmt.Printf("  slowest answer meanwhile %s ms; true %s ms after it; %d MiB resident before it, at most %d, and %d after; %d goroutines before, %d after\n",
-		milliseconds(slowest), milliseconds(truth), first>>20, largest>>20, rest>>20, before, after)
+		milliseconds(slowest), milliseconds(truth), first>>10, largest>>10, rest>>10, before, after)
 	if truth > stormTruth {
 		return fmt.Errorf("all was told as it is only %v after the storm", truth)
 	}
@@ -245,32 +241,4 @@ func (a *agent) calm(ctx context.Context, metrics string, before int) (after int
 		}
 	}
 	return after, fmt.Errorf("%d goroutines are left, and %d were before the storm", after, before)
-}
-
-var goroutineCount = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
-
-// goroutines is how many the daemon has, by its metrics.
-func goroutines(ctx context.Context, socket string) (int, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://metrics/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	answer, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return 0, err
-	}
-	found := goroutineCount.FindSubmatch(text)
-	if found == nil {
-		return 0, errors.New("the metrics tell no go_goroutines")
-	}
-	return strconv.Atoi(string(found[1]))
 }
