@@ -6,6 +6,7 @@ import (
 	stdcmp "cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,17 @@ func committing(name, from, to string) change {
 		v.replace(to)
 		return commit
 	}}
+}
+
+// representative are commits of every kind.
+var representative = []change{
+	committing("create", plain, bonded),
+	committing("rebuild", bonded, rebuilt),
+	committing("remove", bonded, plain),
+	committing("move a slave", twoBonds, slaveMoved),
+	committing("change the mode", xor, lacp),
+	committing("change MTUs", smallLarge, largeSmall),
+	committing("change addresses", addressed, readdressed),
 }
 
 // applying goes there without storing it.
@@ -117,14 +129,7 @@ func lapse(ctx context.Context, c hostnicv1.NetConfigServiceClient, _ string) (*
 // the rule of recovery: faults A2, A3, A4, A5, A6 and A7.
 func TestKilledAnywhere(t *testing.T) {
 	kills := 0
-	for _, c := range []change{
-		committing("create", plain, bonded),
-		committing("rebuild", bonded, rebuilt),
-		committing("remove", bonded, plain),
-		committing("move a slave", twoBonds, slaveMoved),
-		committing("change the mode", xor, lacp),
-		committing("change MTUs", smallLarge, largeSmall),
-		committing("change addresses", addressed, readdressed),
+	for _, c := range append(slices.Clone(representative),
 		applying("apply", bonded, plain),
 		opening("apply with a window", slaveMoved, twoBonds),
 		waiting("confirm", little, littleMore, time.Hour, commit, placed("revision", 1)),
@@ -132,7 +137,7 @@ func TestKilledAnywhere(t *testing.T) {
 		unasked(waiting("deadline", little, littleMore, time.Second, lapse, always)),
 		rollingBack("roll back to a revision", smallLarge, largeSmall),
 		undoing("undo", xor, lacp, 5),
-	} {
+	) {
 		t.Run(c.name, func(t *testing.T) {
 			v := newVictim(t)
 			v.killEverywhere(c)

@@ -60,14 +60,21 @@ func TestFault_A16(t *testing.T) { damaged(t, "cut", "empty") }
 // TestFault_A17 flips a bit in it.
 func TestFault_A17(t *testing.T) { damaged(t, "bit") }
 
-func damaged(t *testing.T, how ...string) {
-	h := newHost(t, "eth0", "eth1", "eth2")
+// recorded is a host whose agent has ended, with every record there is on its disk, and
+// how both are.
+func recorded(t *testing.T) (h *host, before state.Snapshot, whole map[string][]byte) {
+	t.Helper()
+	h = newHost(t, "eth0", "eth1", "eth2")
 	h.apply(rack)
 	h.commit()
 	h.apply(`host_nics: [{name: eth2, mtu: 1400}]`)
-	before := h.look()
+	before = h.look()
 	h.stop()
-	whole := h.files()
+	return h, before, h.files()
+}
+
+func damaged(t *testing.T, how ...string) {
+	h, before, whole := recorded(t)
 	same(t, "records", len(newest(whole)), 4)
 	for _, path := range newest(whole) {
 		for _, damage := range how {
@@ -94,13 +101,7 @@ func damaged(t *testing.T, how ...string) {
 // TestFault_A18 leaves no good generation of a record: the agent does not know what
 // is its own, touches nothing and says so; changes are refused.
 func TestFault_A18(t *testing.T) {
-	h := newHost(t, "eth0", "eth1", "eth2")
-	h.apply(rack)
-	h.commit()
-	h.apply(`host_nics: [{name: eth2, mtu: 1400}]`)
-	before := h.look()
-	h.stop()
-	whole := h.files()
+	h, before, whole := recorded(t)
 	for _, record := range []string{"running", "journal"} {
 		h.putBack(whole)
 		for path, data := range whole {

@@ -63,14 +63,7 @@ func TestFault_B6(t *testing.T) {
 	hand.addRoute("10.71.0.0/16", "10.70.0.1", "eth0")
 	before := h.look()
 	doc := `host_nics: [{name: bond0, bonding: {slaves: [eth0, eth1]}, ip: {address: 10.70.0.9, netmask: 24}}]`
-	h.failOnce(plan.AddrAdd, unix.EINVAL)
-	h.rolledBack(doc)
-	h.unchanged(before)
-	op := h.apply(doc)
-	h.settled()
-	if !hasRule(op.Warnings, "slave-addresses") {
-		t.Errorf("no warning: %v", op.Warnings)
-	}
+	h.warns(doc, plan.AddrAdd, "slave-addresses")
 	same(t, "addresses", [][]string{h.addresses("eth0"), h.addresses("bond0")}, "[[] [10.70.0.9/24]]")
 	h.commit()
 	same(t, "writes of a restart", h.restart(), 0)
@@ -85,14 +78,7 @@ func TestFault_B7(t *testing.T) {
 	h.hand().addBond("bond0", netlink.BOND_MODE_BALANCE_RR)
 	h.hand().down("bond0")
 	before := h.look()
-	h.failOnce(plan.AddrAdd, unix.EINVAL)
-	h.rolledBack(rack)
-	h.unchanged(before)
-	op := h.apply(rack)
-	h.settled()
-	if !hasRule(op.Warnings, "adopted") {
-		t.Errorf("no warning: %v", op.Warnings)
-	}
+	h.warns(rack, plan.AddrAdd, "adopted")
 	same(t, "mode", h.option("bond0", "mode"), "802.3ad")
 	same(t, "slaves", h.slaves("bond0"), "[eth0 eth1]")
 	same(t, "the bond is the one that was there", h.link("bond0").Index, before.ByName("bond0").Index)

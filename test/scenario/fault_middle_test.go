@@ -24,11 +24,7 @@ import (
 func (h *host) lived() {
 	h.t.Helper()
 	hand := h.hand()
-	h.ns.Dummy(h.t, "eth8")
-	h.ns.Bridge(h.t, "br0", "eth8")
-	hand.addTap("tap0")
-	hand.must("tap0", hand.LinkSetMaster(hand.link("tap0"), hand.link("br0")))
-	hand.addAddress("br0", "10.88.0.1/16", "2001:db8:88::1/64")
+	hand.addBridge()
 	hand.up("eth0", "eth2")
 	hand.addAddress("eth0", "10.70.0.7/24", "2001:db8:70::7/64")
 	hand.addRoute("10.71.0.0/16", "10.70.0.1", "eth0", protocol(unix.RTPROT_BIRD))

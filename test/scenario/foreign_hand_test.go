@@ -141,6 +141,16 @@ func (h hand) addTap(name string) {
 	})
 }
 
+// addBridge makes br0, which has addresses, with eth8 and the tap of a guest in it.
+func (h hand) addBridge() {
+	h.t.Helper()
+	h.ns.Dummy(h.t, "eth8")
+	h.ns.Bridge(h.t, "br0", "eth8")
+	h.addTap("tap0")
+	h.must("tap0", h.LinkSetMaster(h.link("tap0"), h.link("br0")))
+	h.addAddress("br0", "10.88.0.1/16", "2001:db8:88::1/64")
+}
+
 func (h hand) up(names ...string) {
 	h.t.Helper()
 	for _, n := range names {
@@ -215,6 +225,21 @@ func (h *host) rolledBack(doc string) engine.Operation {
 		h.t.Fatalf("apply: %v, state %s, %v", err, op.State, op.Err)
 	}
 	return op
+}
+
+// warns wants a document undone when the kernel refuses such an operation, and done with
+// that warning when it does not.
+func (h *host) warns(doc string, refused plan.Action, rule string) {
+	h.t.Helper()
+	before := h.look()
+	h.failOnce(refused, unix.EINVAL)
+	h.rolledBack(doc)
+	h.unchanged(before)
+	op := h.apply(doc)
+	h.settled()
+	if !hasRule(op.Warnings, rule) {
+		h.t.Errorf("no warning %s: %v", rule, op.Warnings)
+	}
 }
 
 // replace applies a document as the whole configuration.

@@ -104,12 +104,8 @@ func (h *host) randomChange(random *rand.Rand, outcomes map[string]int) (what st
 func (h *host) neighbours() {
 	h.t.Helper()
 	hand := h.hand()
-	h.ns.Dummy(h.t, "eth8")
-	h.ns.Bridge(h.t, "br0", "eth8")
-	hand.addTap("tap0")
-	hand.must("tap0", hand.LinkSetMaster(hand.link("tap0"), hand.link("br0")))
+	hand.addBridge()
 	hand.up("tap0", "eth9", "eth1", "eth2")
-	hand.addAddress("br0", "10.88.0.1/16", "2001:db8:88::1/64")
 	hand.addVLAN("guests", "eth9", 300)
 	hand.up("guests")
 	hand.addAddress("guests", "10.89.0.1/24", "2001:db8:89::1/64")
