@@ -67,12 +67,14 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 type agent struct {
 	log    *slog.Logger
 	kernel *kernel.Kernel
-	engine *engine.Engine
-	server *server.Server
-	guard  *guard
-	listen []string // addresses of the remote API
-	leases *leases
-	nudges chan struct{}
+	// resolver is the kernel with the file of DNS servers.
+	resolver *resolver.Host
+	engine   *engine.Engine
+	server   *server.Server
+	guard    *guard
+	listen   []string // addresses of the remote API
+	leases   *leases
+	nudges   chan struct{}
 	// duplicates are addresses that the kernel has found another host to have.
 	duplicates chan engine.Duplicate
 	// inventory is the one eye for clients; known has a token when what the engine knows
@@ -105,7 +107,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 		log.Warn(m)
 	}
 	machine := &resolver.Host{Kernel: k, Path: c.resolvConf(), Inject: kernelOptions().Inject}
-	a := &agent{log: log, kernel: k, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan engine.Duplicate, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
+	a := &agent{log: log, kernel: k, resolver: machine, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan engine.Duplicate, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
 	a.lldp = lldp.New(log)
 	meter := inventory.NewMeter()
 	a.metrics = a.newMetrics(meter)
@@ -191,6 +193,7 @@ func (a *agent) run(ctx context.Context, socks sockets) error {
 	tasks := map[string]func(context.Context) error{
 		"engine":   a.engine.Run,
 		"watch":    a.watch,
+		"resolver": a.watchResolver,
 		"renew":    a.renew,
 		"recheck":  a.recheck,
 		"metrics":  a.tell,
@@ -284,6 +287,17 @@ func (a *agent) duplicated(nudges []kernel.Nudge) {
 		default:
 		}
 	}
+}
+
+// watchResolver passes changes of the file of DNS servers on to the engine. Where it
+// cannot be watched they are found with the next look.
+func (a *agent) watchResolver(ctx context.Context) error {
+	again(ctx, func() error { return a.resolver.Watch(ctx, func() { token(a.nudges) }) }, func(err error, first bool) {
+		if first {
+			a.log.Warn("the file of DNS servers is not watched; trying again", "error", err)
+		}
+	})
+	return nil
 }
 
 // watchAgain is the pause before watching the kernel is tried again.

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hostnic/hostnic/netcfg/kerneltest"
 	"github.com/hostnic/hostnic/netcfg/plan"
@@ -167,5 +169,76 @@ func TestRefused(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(other); len(data) > 0 {
 		t.Errorf("written through the link: %q", data)
+	}
+}
+
+// Whoever changes the file, and however, it is told; others' files are nobody's business.
+func TestWatch(t *testing.T) {
+	h := newHost(t)
+	told := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- h.Watch(ctx, func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	other := filepath.Join(filepath.Dir(h.Path), "resolv.con")
+	// It listens once it has told of something.
+	for listens := false; !listens; {
+		if err := os.WriteFile(h.Path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-told:
+			listens = true
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	settle := func() {
+		for quiet := false; !quiet; {
+			select {
+			case <-told:
+			case <-time.After(50 * time.Millisecond):
+				quiet = true
+			}
+		}
+	}
+	for what, change := range map[string]func() error{
+		"written":  func() error { return text("nameserver 192.0.2.1\n")(h.Path) },
+		"replaced": func() error { return errors.Join(text("x")(other), os.Rename(other, h.Path)) },
+		"removed":  func() error { return os.Remove(h.Path) },
+		"ours":     func() error { return h.set(t, state.Resolver{Content: "y"}) },
+	} {
+		settle()
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-told:
+		case <-time.After(time.Minute):
+			t.Errorf("%s, and nobody has told", what)
+		}
+	}
+	settle()
+	if err := text("x")(other); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-told:
+		t.Error("told of another file")
+	case <-time.After(50 * time.Millisecond):
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, path := range []string{"/nowhere/resolv.conf", None} {
+		if err := (&Host{Kernel: h.Kernel, Path: path}).Watch(ctx, nil); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

@@ -10,16 +10,11 @@ import (
 // prune takes the NICs that the problems speak of, and what stands on them, out of
 // a configuration, so that one NIC that does not fit keeps no other from coming up
 // at boot. The slaves of a bond go with it: on their own they would be taken for NICs
-// that nobody wants any more, and out of the bond. What is wrong with dns concerns no
-// NIC: it waits for itself. ok is false when a problem names neither.
+// that nobody wants any more, and out of the bond. ok is false when a problem names no
+// NIC.
 func prune(c netcfg.Config, problems netcfg.Problems) (out netcfg.Config, waiting []plan.Waiting, ok bool) {
 	reasons := map[string]string{}
-	out = c.Clone()
 	for _, p := range problems {
-		if p.Path == dnsPath {
-			out.DNS, waiting = nil, append(waiting, plan.Waiting{Nic: dnsPath, Reason: p.Message})
-			continue
-		}
 		name, found := netcfg.NicOf(p.Path)
 		if !found {
 			return c, nil, false
@@ -39,6 +34,7 @@ func prune(c netcfg.Config, problems netcfg.Problems) (out netcfg.Config, waitin
 		}
 		return bad
 	}
+	out = c.Clone()
 	out.HostNics = slices.DeleteFunc(out.HostNics, func(n netcfg.HostNic) bool { return wait(n.Name) })
 	for i := range c.HostNics {
 		if b := c.HostNics[i].Bonding; b != nil {
@@ -47,11 +43,8 @@ func prune(c netcfg.Config, problems netcfg.Problems) (out netcfg.Config, waitin
 			}
 		}
 	}
-	return out, waiting, len(waiting) > 0
+	return out, waiting, len(out.HostNics) < len(c.HostNics)
 }
-
-// dnsPath is where dns stands in a configuration.
-const dnsPath = "dns"
 
 // spread adds what cannot be configured because of n, or n itself because of what it
 // stands on. It is false when there is nothing new.

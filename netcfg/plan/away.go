@@ -20,6 +20,11 @@ func (k Known) mention(name string) bool {
 	})
 }
 
+// resolves is true where one of them fills the resolver's file.
+func (k Known) resolves() bool {
+	return k.any(func(c *netcfg.Config) bool { return c.DNS != nil })
+}
+
 // slave is true where one of them has the NIC in that bond.
 func (k Known) slave(bond, name string) bool {
 	return k.any(func(c *netcfg.Config) bool {

@@ -22,8 +22,11 @@ func (r *resolver) dns() {
 	}
 	found := r.Memory.Resolver
 	switch wanted := r.Config.DNS; {
+	case wanted != nil && now.Keeper != "" && (r.Lenient || r.Known.resolves()):
+		r.wait("dns", now.Path+" "+now.Keeper)
+		r.out.ownsResolver = found != nil
 	case wanted != nil && now.Keeper != "":
-		r.refuse(netcfg.Unimplemented, "dns", "dns-kept-elsewhere", "", "%s %s", now.Path, now.Keeper)
+		r.refuse(netcfg.Precondition, "dns", "dns-kept-elsewhere", "", "%s %s", now.Path, now.Keeper)
 	case wanted != nil:
 		if found == nil {
 			found = r.foundNow()

@@ -83,6 +83,17 @@ func TestResolverTakenAndGivenBack(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v; remembered %+v", c.what, now, c.want, intent.Settled().Resolver)
 		}
 	}
+	// Somebody keeps it by now: what has been there waits, and is not forgotten; what has
+	// not is refused.
+	kept := plan.Input{Config: with, Snapshot: resolving(h, state.Resolver{Content: "x", Keeper: "is kept"}), Memory: memory}
+	if _, problems := plan.Resolve(kept); len(problems) != 1 || problems[0].Rule != "dns-kept-elsewhere" || problems[0].Path != "dns" {
+		t.Errorf("kept by somebody: %v", problems)
+	}
+	kept.Known = plan.Known{with}
+	intent, problems := plan.Resolve(kept)
+	if problems != nil || intent.Resolver != nil || len(intent.Waiting) != 1 || intent.Waiting[0].Reason != "/etc/resolv.conf is kept" || !intent.Settled().Resolver.Same(&found) {
+		t.Errorf("kept by somebody since: %v, file %v, waiting %v, remembered %v", problems, intent.Resolver, intent.Waiting, intent.Settled().Resolver)
+	}
 	if union := (plan.Memory{}).Union(memory); !union.Resolver.Same(&found) {
 		t.Errorf("union: %+v", union.Resolver)
 	}

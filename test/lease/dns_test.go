@@ -138,8 +138,11 @@ func TestResolverOfOthers(t *testing.T) {
 	if err := os.Symlink(link, h.ResolvConf()); err != nil {
 		t.Fatal(err)
 	}
-	h.Stage("host_nics: [{name: eth1, mtu: 1400}]\ndns: {servers: [198.51.100.53]}")
-	out, code := h.Try("apply")
+	doc := filepath.Join(h.Dir, "refused.yaml")
+	if err := os.WriteFile(doc, []byte("host_nics: [{name: eth1, mtu: 1400}]\ndns: {servers: [198.51.100.53]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := h.Try("stage", "-f", doc)
 	if code != 3 || !strings.Contains(out, "dns-kept-elsewhere") || !strings.Contains(out, "systemctl disable --now systemd-resolved") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
@@ -151,10 +154,11 @@ func TestResolverOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.handWritten()
+	h.run("stage", "-f", doc)
 	h.run("commit")
 	h.resolvesBy("nameserver 198.51.100.53", "options edns0")
 	h.handWritten()
-	h.eventually("that is drift", func() bool { return strings.Contains(h.run("status"), "dns") })
+	h.eventually("that is drift, which nobody has asked for", func() bool { return strings.Contains(h.log(), `"field":"dns"`) })
 	h.apply(`host_nics: [{name: eth0, boot_protocol: dhcp}]`)
 	h.leased("eth0", "192.0.2.1")
 	h.eventually("an apply has the agent write again", func() bool { return strings.Contains(h.resolvConf(), "192.0.2.53") })
