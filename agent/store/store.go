@@ -259,7 +259,7 @@ func (s *Store) read(name string) record {
 func (s *Store) write(name string, head []byte, payload Payload) error {
 	f, tmp, err := s.create(name)
 	if err != nil {
-		return fmt.Errorf("store %s: %w", name, err)
+		return s.notStored(name, err)
 	}
 	err = s.fill(f, tmp, head, payload)
 	if err == nil {
@@ -270,9 +270,23 @@ func (s *Store) write(name string, head []byte, payload Payload) error {
 	}
 	if err != nil {
 		_ = s.remove(tmp) // gone when the rename succeeded
-		return fmt.Errorf("store %s: %w", name, err)
+		return s.notStored(name, err)
 	}
 	return nil
+}
+
+// notStored has the same words each time that the same goes wrong, so that whoever
+// collects errors has one of them: a temporary file has another name each time.
+func (s *Store) notStored(name string, err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		err = &fs.PathError{Op: file.Op, Path: s.path(name), Err: file.Err}
+	}
+	var renamed *os.LinkError
+	if errors.As(err, &renamed) {
+		err = &fs.PathError{Op: renamed.Op, Path: s.path(name), Err: renamed.Err}
+	}
+	return fmt.Errorf("store %s: %w", name, err)
 }
 
 const revisionsDir = "revisions"

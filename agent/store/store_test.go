@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 type thing struct{ Text string }
@@ -181,6 +183,48 @@ func TestFault_A21(t *testing.T) {
 			t.Errorf("got %v, want *UnsafeError", err)
 		}
 	})
+}
+
+// What goes wrong each time in the same way is said each time in the same words: what
+// the agent shows as wrong with it is a set of them.
+func TestSameErrorTwice(t *testing.T) {
+	for _, deed := range []Deed{Created, Written, Synced} {
+		t.Run(string(deed), func(t *testing.T) {
+			s := open(t)
+			s.Trace = func(step Step) error {
+				if step.Deed != deed {
+					return nil
+				}
+				return &fs.PathError{Op: string(deed), Path: s.path(step.Path), Err: unix.ENOSPC}
+			}
+			sameTwice(t, s)
+		})
+	}
+	t.Run("rename", func(t *testing.T) {
+		s := open(t)
+		if err := os.Mkdir(filepath.Join(s.Dir(), "x.a"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		sameTwice(t, s)
+	})
+	t.Run("no folder", func(t *testing.T) {
+		s := open(t)
+		if err := os.RemoveAll(s.Dir()); err != nil {
+			t.Fatal(err)
+		}
+		sameTwice(t, s)
+	})
+}
+
+func sameTwice(t *testing.T, s *Store) {
+	t.Helper()
+	first, second := s.Put("x", thing{"one"}), s.Put("x", thing{"one"})
+	if first == nil || second == nil || first.Error() != second.Error() {
+		t.Errorf("first %v, then %v, want the same", first, second)
+	}
+	if path := filepath.Join(s.Dir(), "x.a"); first == nil || !strings.Contains(first.Error(), path) {
+		t.Errorf("%v, want the path %s in it", first, path)
+	}
 }
 
 func TestRevisions(t *testing.T) {
