@@ -231,28 +231,49 @@ func (e *Engine) recallLeases(configs ...netcfg.Config) {
 }
 
 // RenewLease has the lease of a NIC asked for again, or another one where there is
-// none, also after a ReleaseLease. It does not wait for the server.
+// none, also after a ReleaseLease. It does not wait for the server; the view tells then
+// that it is asked, unless an operation is under way.
 func (e *Engine) RenewLease(ctx context.Context, nic string) error {
-	return e.ofClient(nic, func(nic string) error { return e.Leaser.Renew(ctx, nic) })
+	return e.ofClient(ctx, nic, e.Leaser.Renew)
 }
 
 // ReleaseLease has the lease of a NIC given back. The NIC is without until RenewLease,
-// or until the agent starts again.
+// or until the agent starts again; the view tells so, and its address is gone, unless an
+// operation is under way.
 func (e *Engine) ReleaseLease(ctx context.Context, nic string) error {
-	return e.ofClient(nic, func(nic string) error { return e.Leaser.Release(ctx, nic) })
+	return e.ofClient(ctx, nic, e.Leaser.Release)
 }
 
+// heedLimit is how long the loop may be busy before nobody waits for it to hear what a
+// client has been told.
+const heedLimit = time.Second
+
 // ofClient does something to the client of a NIC, named as the configuration or as the
-// kernel has it.
-func (e *Engine) ofClient(nic string, do func(nic string) error) error {
+// kernel has it, and has the loop hear of it.
+func (e *Engine) ofClient(ctx context.Context, nic string, do func(ctx context.Context, nic string) error) error {
 	v := e.View()
 	for _, clients := range []map[string]netcfg.LeaseStatus{v.lending.clients, v.lending.clients6} {
 		for name, c := range clients {
 			if name == nic || c.Link == nic {
-				return do(name)
+				if err := do(ctx, name); err != nil {
+					return err
+				}
+				e.heedNow(ctx)
+				return nil
 			}
 		}
 	}
 	return &Error{Kind: Precondition, Rule: "no-dhcp-client",
 		Message: fmt.Sprintf("%s has no lease to speak of: it is not on dhcp (agentctl set %s boot_protocol=dhcp, or ipv6_boot_protocol=dhcp, then agentctl apply)", nic, nic)}
+}
+
+// heedNow is heed for those outside of the loop.
+func (e *Engine) heedNow(ctx context.Context) {
+	soon, cancel := context.WithTimeout(ctx, heedLimit)
+	defer cancel()
+	_ = e.call(soon, func() { // the loop hears of it in any case
+		if e.heed() {
+			e.observe(context.WithoutCancel(ctx))
+		}
+	})
 }

@@ -60,8 +60,15 @@ func (l *lender) Decline(nic string, a netip.Addr) {
 	l.declined = append(l.declined, nic+" "+a.String())
 }
 
-func (l *lender) Renew(context.Context, string) error   { return nil }
-func (l *lender) Release(context.Context, string) error { return nil }
+func (l *lender) Renew(_ context.Context, nic string) error {
+	l.tell(nic, "selecting", nil)
+	return nil
+}
+
+func (l *lender) Release(_ context.Context, nic string) error {
+	l.tell(nic, "stopped", nil)
+	return nil
+}
 
 // followed are the names of the NICs that have a client, in order.
 func (l *lender) followed() string {
@@ -144,6 +151,35 @@ func inLeasedRig(t *testing.T, test func(*rig, *lender)) {
 }
 
 const leasedDoc = `host_nics: [{name: eth3, boot_protocol: dhcp}]`
+
+// Whoever gives a lease back, or asks for another, is told what has become of it, not
+// how it was before. An operation in the way is not waited for.
+func TestLeaseByHand(t *testing.T) {
+	inLeasedRig(t, func(r *rig, l *lender) {
+		r.apply(leasedDoc)
+		l.tell("eth3", "bound", r.lease("192.0.2.9/24", time.Minute))
+		time.Sleep(time.Millisecond)
+		state := func(do func(context.Context, string) error) string {
+			r.t.Helper()
+			if err := do(r.t.Context(), "eth3"); err != nil {
+				r.t.Fatal(err)
+			}
+			return r.View().Leases["eth3"].State
+		}
+		for range 20 {
+			if got := state(r.ReleaseLease); got != "stopped" {
+				r.t.Fatalf("given back: %s", got)
+			}
+			r.wantLease("eth3", "192.0.2.9/24", false)
+			if got := state(r.RenewLease); got != "selecting" {
+				r.t.Fatalf("asked for again: %s", got)
+			}
+			l.tell("eth3", "bound", r.lease("192.0.2.9/24", time.Minute))
+			time.Sleep(time.Millisecond)
+			r.wantLease("eth3", "192.0.2.9/24", true)
+		}
+	})
+}
 
 // A lease enters as a fact, is renewed in place, and its end takes everything away at
 // once, also while drift is only reported: somebody else's doing elsewhere stays.
