@@ -91,7 +91,7 @@ func (e *Engine) correct(ctx context.Context, drift []plan.Drift, leave map[stri
 		if t, _, err = e.ops.begin(Request{Kind: Heal, Author: "drift policy"}); err != nil {
 			return err
 		}
-		t.step("planning", "%d operations", len(p.Ops()))
+		t.step("planning", "%s", amount(len(p.Ops()), "operation"))
 		drift = converge.Comparison{Intent: intent}.Mendable(leave, s)
 		return e.foresee(intent, p, s)
 	}

@@ -156,6 +156,14 @@ func (t *tracked) step(phase, format string, args ...any) {
 	t.changed = make(chan struct{})
 }
 
+// amount is how many there are of what has this name: 1 NIC, 2 NICs.
+func amount(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 func (t *tracked) finish(op Operation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -105,7 +105,7 @@ func (e *Engine) writable() error {
 
 // change brings the host to next, or back to what it was.
 func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next netcfg.Config) error {
-	t.step("validating", "%d NICs in the configuration", len(next.HostNics))
+	t.step("validating", "%s in the configuration", amount(len(next.HostNics), "NIC"))
 	problems, warnings := e.judgeOnce(next)
 	if len(problems) > 0 {
 		return problems
@@ -123,7 +123,7 @@ func (e *Engine) change(ctx context.Context, t *tracked, op *Operation, next net
 	probes := e.probing(t, op, next)
 	target := converge.Target{Config: next, Memory: memory, Known: known(old...), Leases: e.lent, Progress: e.progress(t, "applying")}
 	target.Begin = func(intent plan.Intent, p plan.Plan, before snapshot) error {
-		t.step("planning", "%d operations", p.Len())
+		t.step("planning", "%s", amount(p.Len(), "operation"))
 		op.changes(p)
 		if err := e.watchPaths(t.request, before, p); err != nil {
 			return err

@@ -69,7 +69,7 @@ func (e *Engine) rehearsal(ctx context.Context, t *tracked, target converge.Targ
 	if t.request.NoRehearse {
 		return nil
 	}
-	t.step("rehearsing", "%d operations on stand-ins", p.Len())
+	t.step("rehearsing", "%s on stand-ins", amount(p.Len(), "operation"))
 	r, err := e.rehearse(ctx, target, host, p)
 	switch {
 	case err != nil:

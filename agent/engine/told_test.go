@@ -49,3 +49,11 @@ func TestToldBeforeTheFirstWrite(t *testing.T) {
 		})
 	}
 }
+
+func TestAmount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 NICs", 1: "1 NIC", 2: "2 NICs"} {
+		if got := amount(n, "NIC"); got != want {
+			t.Errorf("%d are %q, want %q", n, got, want)
+		}
+	}
+}
