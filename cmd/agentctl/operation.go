@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -82,12 +83,35 @@ func (g *globals) operate(ctx context.Context, out, errOut io.Writer, start star
 	return nil
 }
 
+// queuedAfter is how long nobody need be told that the operation has not begun.
+const queuedAfter = time.Second
+
+// queued tells why nothing is to be seen while the agent takes its time to begin: it
+// does one thing after the other. begun has to be called when that is over.
+func (c *connection) queued(p *progress) (begun func()) {
+	told := make(chan struct{})
+	timer := time.AfterFunc(queuedAfter, func() {
+		defer close(told)
+		if reached, _ := c.dialed(); reached {
+			p.note("the agent has not begun yet: agentctl status tells what it is at")
+		}
+	})
+	return sync.OnceFunc(func() {
+		if !timer.Stop() {
+			<-told
+		}
+	})
+}
+
 // follow returns the operation when it has ended, however it has.
 func (c *connection) follow(ctx context.Context, id string, start starter, p *progress) (*hostnicv1.Operation, error) {
+	begun := c.queued(p)
+	defer begun()
 	next, err := start(ctx, c, &hostnicv1.ApplyOptions{OperationId: id, Paths: c.paths})
 	for err == nil {
 		var update *hostnicv1.OperationUpdate
-		if update, err = next(); err != nil {
+		update, err = next()
+		if begun(); err != nil {
 			break
 		}
 		if c.clean {

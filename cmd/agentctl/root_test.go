@@ -83,3 +83,18 @@ func TestInterrupted(t *testing.T) {
 		})
 	}
 }
+
+// Whoever waits for the operation of somebody else is not left with an empty screen.
+func TestQueued(t *testing.T) {
+	agent := agentFor(t, map[string]string{"Apply.hang": ""})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer time.AfterFunc(3*queuedAfter, cancel).Stop()
+	got := runHere(ctx, map[string]string{"AGENTCTL_SOCKET": agent.socket}, "apply")
+	if !strings.HasPrefix(got.errOut, "the agent has not begun yet: agentctl status ") {
+		t.Errorf("got %s", got.errOut)
+	}
+	agent = agentFor(t, nil)
+	if got := runHere(t.Context(), map[string]string{"AGENTCTL_SOCKET": agent.socket}, "apply"); strings.Contains(got.errOut, "has not begun") {
+		t.Errorf("it had begun at once: %s", got.errOut)
+	}
+}
