@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -217,6 +218,32 @@ func TestFault_E14(t *testing.T) {
 		same(t, name+": routes", l.Routes, test.routes)
 	}
 	same(t, "routes of a hundred", len(lent(t, quick, control, raw(121, many...)).Routes), 64)
+}
+
+// Who has mended a server and asks again is told how it is now.
+func TestRefusalForgotten(t *testing.T) {
+	good, rogue := newServer("192.0.2.1", "192.0.2.100"), newServer("198.51.100.66", "198.51.100.100")
+	good.silent = true
+	c := quick
+	c.Servers = []netip.Addr{good.id}
+	inLab(t, func(t *testing.T, l *lab) {
+		for _, again := range []func(context.Context, string) error{l.Renew, l.Release} {
+			rogue.silent = false
+			l.begin(c)
+			l.sleep(3 * time.Second)
+			if s := l.status(); s.Refusal == nil {
+				t.Fatalf("nothing was refused: %+v", s)
+			}
+			rogue.silent = true
+			if err := again(t.Context(), "eth0"); err != nil {
+				t.Fatal(err)
+			}
+			if s := l.status(); s.Refusal != nil {
+				t.Errorf("refusal of before: %+v", s.Refusal)
+			}
+			l.Stop("eth0")
+		}
+	}, good, rogue)
 }
 
 func TestFault_E15(t *testing.T) {

@@ -149,7 +149,7 @@ func (m *Machine) rebootOn() {
 
 // renewNow is the operator's wish.
 func (m *Machine) renewNow() {
-	m.held = 0
+	m.held, m.refusal = 0, nil // an operator asks how it is now
 	switch {
 	case m.state == Probing || !m.link.Ready && m.state != Stopped:
 	case m.lease == nil:
@@ -167,6 +167,6 @@ func (m *Machine) release() {
 	}
 	m.drop()
 	m.calm()
-	m.state, m.hint, m.previous = Stopped, netip.Addr{}, netip.Addr{}
+	m.state, m.hint, m.previous, m.refusal = Stopped, netip.Addr{}, netip.Addr{}, nil
 	m.do(Forget{})
 }

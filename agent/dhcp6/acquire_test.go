@@ -1,6 +1,7 @@
 package dhcp6
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 	"time"
@@ -212,7 +213,16 @@ func TestFault_E10(t *testing.T) {
 			if (most < 67*time.Second) != (bound == 60) {
 				t.Errorf("SOL_MAX_RT %d: %s", bound, most)
 			}
-			same(t, "refusal", l.status().Refusal.Reason, "it has no addresses to offer: NoAddrsAvail: because")
+			for _, again := range []func(context.Context, string) error{l.Renew, l.Release} {
+				l.sleep(3 * time.Hour)
+				same(t, "refusal", l.status().Refusal.Reason, "it has no addresses to offer: NoAddrsAvail: because")
+				if err := again(t.Context(), "eth0"); err != nil {
+					t.Fatal(err)
+				}
+				if r := l.status().Refusal; r != nil {
+					t.Errorf("refusal of before: %+v", r)
+				}
+			}
 		}, bounded)
 	}
 }

@@ -243,7 +243,7 @@ func (m *Machine) setback(least time.Duration) {
 
 // renewNow is the operator's wish.
 func (m *Machine) renewNow() {
-	m.held = 0
+	m.held, m.refusal = 0, nil // an operator asks how it is now
 	switch {
 	case m.state == Stopped || m.state == Releasing:
 		m.discover()
@@ -264,7 +264,7 @@ func (m *Machine) release() {
 	}
 	lease := m.lease
 	m.drop()
-	m.hint, m.previous = nil, nil
+	m.hint, m.previous, m.refusal = nil, nil, nil
 	m.do(Forget{})
 	if lease == nil || len(lease.Addresses) == 0 || !m.link.ready() {
 		m.stop()

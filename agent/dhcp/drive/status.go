@@ -21,7 +21,8 @@ type Status[S ~string, L any] struct {
 	// NextTry is when the client will do something of its own accord next, a reading of
 	// the clock since boot, or Never.
 	NextTry time.Duration
-	// Refusal is the last of them, by a server or of one; nil is none yet.
+	// Refusal is the last of them, by a server or of one; nil is none yet, or none since an
+	// operator has asked for a lease again or given it back.
 	Refusal *Refusal
 	// Trouble is what the kernel or the disk says that keeps the client from its work,
 	// in words; empty while all is well.
