@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -38,6 +39,10 @@ func (s *Server) withLeases(ctx context.Context, ref string, do func(context.Con
 	}
 	if err := do(ctx, one.Name); err != nil {
 		return nil, nil, err
+	}
+	// What the engine has heard is in the inventory a little later.
+	if err := s.Inventory.Renew(ctx); err != nil {
+		return nil, nil, fmt.Errorf("look at the host: %w", err)
 	}
 	if nics, err = s.nics(ctx); err != nil {
 		return nil, nil, err

@@ -195,13 +195,16 @@ func TestScenario_D10(t *testing.T) {
 		return h.ipv4("eth0")[0].Valid > 113
 	})
 	same(t, "discovered", d.Count("DHCPDISCOVER("), 1)
-	h.run("release", "eth0")
-	h.eventually("the address is gone", func() bool { return h.addresses("eth0") == "" && h.routes() == "" })
+	same(t, "told of the release", h.run("release", "eth0"), "eth0: stopped\n")
+	same(t, "addresses then", h.addresses("eth0"), "")
+	h.eventually("the routes are gone", func() bool { return h.routes() == "" })
 	h.eventually("the server has it back", func() bool { return d.Count("DHCPRELEASE(") == 1 })
 	if out := h.run("status"); !strings.Contains(out, "agentctl renew") {
 		t.Errorf("the status does not say what to do:\n%s", out)
 	}
-	h.run("renew", "eth0")
+	if out := h.run("renew", "eth0"); strings.Contains(out, "stopped") {
+		t.Errorf("asked for again, and told %s", out)
+	}
 	h.leased("eth0", "192.0.2.1")
 	h.settled()
 }
