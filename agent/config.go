@@ -79,8 +79,9 @@ type DHCP struct {
 	// Servers are the DHCP servers that are listened to, by the address that they call
 	// themselves (option 54). None: all.
 	Servers []netip.Addr `yaml:"servers"`
-	// Trusted lets servers send routes that cover an address of control_plane or are as
-	// good as a default route (option 121, CVE-2024-3661), which are ignored otherwise.
+	// Trusted lets servers send routes that cover an address of control_plane, are as good
+	// as a default route, or go into the subnet of another NIC (option 121, CVE-2024-3661),
+	// which are ignored otherwise.
 	Trusted bool `yaml:"trusted"`
 	// ConflictDetection looks whether somebody else has an address before it is used, and
 	// watches afterwards (RFC 5227). It is on unless it is switched off; an address is

@@ -144,6 +144,10 @@ func (m *Machine) judgeRoute(r netcfg.LeaseRoute, t *terms) string {
 		if i := slices.IndexFunc(m.around.ControlPlane, dst.Contains); i >= 0 {
 			return fmt.Sprintf("it covers %s of the control plane, and the server is not trusted", m.around.ControlPlane[i])
 		}
+		within := func(s netip.Prefix) bool { return s.Bits() <= dst.Bits() && s.Contains(dst.Addr()) }
+		if i := slices.IndexFunc(m.around.Subnets, within); i >= 0 && !m.config.AllowOverlap {
+			return fmt.Sprintf("it goes into %s on another NIC, and the server is not trusted", m.around.Subnets[i])
+		}
 	}
 	return ""
 }

@@ -178,8 +178,9 @@ func TestFault_E9(t *testing.T) {
 
 func TestFault_E14(t *testing.T) {
 	control := Around{ControlPlane: []netip.Addr{netip.MustParseAddr("203.0.113.9")}}
-	trusting := quick
-	trusting.Trusted = true
+	control.Subnets = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+	trusting, overlapping := quick, quick
+	trusting.Trusted, overlapping.AllowOverlap = true, true
 	many := []byte{}
 	for i := range 100 {
 		many = append(many, 24, 10, 1, byte(i), 192, 0, 2, 1)
@@ -202,6 +203,11 @@ func TestFault_E14(t *testing.T) {
 		"half of the world, trusted":  {trusting, []byte{1, 0, 192, 0, 2, 66}, "[]", "[{0.0.0.0/1 192.0.2.66}]"},
 		"over the control plane":      {quick, []byte{24, 203, 0, 113, 192, 0, 2, 66, 16, 10, 9, 192, 0, 2, 2}, "[]", "[{10.9.0.0/16 192.0.2.2}]"},
 		"over it, trusted":            {trusting, []byte{24, 203, 0, 113, 192, 0, 2, 66}, "[]", "[{203.0.113.0/24 192.0.2.66}]"},
+		"into another NIC's subnet":   {quick, []byte{32, 198, 51, 100, 7, 192, 0, 2, 66, 25, 198, 51, 100, 0, 192, 0, 2, 66}, "[]", "[]"},
+		"equal to it":                 {quick, []byte{24, 198, 51, 100, 192, 0, 2, 66}, "[]", "[]"},
+		"wider than it":               {quick, []byte{16, 198, 51, 192, 0, 2, 66}, "[]", "[{198.51.0.0/16 192.0.2.66}]"},
+		"into it, trusted":            {trusting, []byte{32, 198, 51, 100, 7, 192, 0, 2, 66}, "[]", "[{198.51.100.7/32 192.0.2.66}]"},
+		"into it, overlap allowed":    {overlapping, []byte{32, 198, 51, 100, 7, 192, 0, 2, 66}, "[]", "[{198.51.100.7/32 192.0.2.66}]"},
 		"loopback":                    {trusting, []byte{8, 127, 192, 0, 2, 2}, "[]", "[]"},
 		"multicast":                   {trusting, []byte{4, 224, 192, 0, 2, 2}, "[]", "[]"},
 		"by a gateway that is none":   {trusting, []byte{16, 10, 9, 224, 0, 0, 1}, "[]", "[]"},

@@ -60,9 +60,10 @@ type Config struct {
 	Servers []netip.Addr
 	// Trusted says that the servers of this network may route what they like through
 	// it (CVE-2024-3661). Otherwise routes of option 121 are refused that cover an
-	// address of the control plane or are as good as a default route.
+	// address of the control plane, are as good as a default route, or go into the subnet
+	// of another NIC, whose neighbours they would take away from it.
 	Trusted bool
-	// AllowOverlap takes addresses in the subnet of another NIC.
+	// AllowOverlap takes addresses, and routes, in the subnet of another NIC.
 	AllowOverlap bool
 	// NoConflictDetection leaves RFC 5227 out: an address is used at once, and nobody
 	// looks whether somebody else has it.
