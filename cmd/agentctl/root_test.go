@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,5 +98,19 @@ func TestQueued(t *testing.T) {
 	agent = agentFor(t, nil)
 	if got := runHere(t.Context(), map[string]string{"AGENTCTL_SOCKET": agent.socket}, "apply"); strings.Contains(got.errOut, "has not begun") {
 		t.Errorf("it had begun at once: %s", got.errOut)
+	}
+}
+
+// An agent that is stuck is there, so that systemctl start would do nothing.
+func TestStuckAgent(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "agent.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	got := runHere(t.Context(), nil, "--socket", socket, "--timeout", "500ms", "nics")
+	if got.code != exitUnreachable || !strings.HasPrefix(got.errOut, "error: the agent at "+socket+" has not answered within 500ms\n") || !strings.Contains(got.errOut, "systemctl restart") {
+		t.Errorf("got exit code %d\nerr: %s", got.code, got.errOut)
 	}
 }

@@ -24,6 +24,11 @@ func (c *connection) explain(err error) error {
 		e := agentErrorOf(s)
 		e.what = fmt.Sprintf("the agent at %s has not answered within %v", c.target, c.timeout)
 		return e
+	case s.Code() == codes.DeadlineExceeded && reached && c.local: // it listens, and no more
+		return &agentError{
+			code: codes.Unavailable, rule: "unreachable", what: fmt.Sprintf("the agent at %s has not answered within %v", c.target, c.timeout),
+			next: "see what it is doing: journalctl -u hostnicd; start it anew: systemctl restart hostnicd",
+		}
 	case s.Code() == codes.DeadlineExceeded:
 		return c.nobody(fmt.Errorf("no answer within %v", c.timeout))
 	case s.Code() == codes.Unavailable && !reached && dialErr != nil:
