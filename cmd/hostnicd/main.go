@@ -23,8 +23,9 @@ const (
 )
 
 func main() {
-	// A log that nobody reads any more is no reason to end.
-	signal.Ignore(syscall.SIGPIPE)
+	// A log that nobody reads any more is no reason to end, nor is a terminal that is gone:
+	// a change may have cut it, which is to be taken back.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// Whoever asks twice does not want to wait.
 	context.AfterFunc(ctx, stop)

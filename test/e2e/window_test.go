@@ -57,6 +57,10 @@ func TestScenario_C09(t *testing.T) {
 	if h.Status().Pending == nil {
 		t.Error("status does not say that a change waits")
 	}
+	// The terminal from which the daemon was started has gone with the address.
+	if err := h.Daemon.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
 	h.back(committed, deadline, applied)
 	h.Eventually("the status is settled", 5*time.Second, func() bool { s := h.Status(); return s.Pending == nil && !s.Uncommitted })
 	h.takenBack()
