@@ -74,7 +74,9 @@ func agentErrorOf(s *status.Status) *agentError {
 	if e.rule == "" && len(e.problems) > 0 {
 		e.rule = e.problems[0].GetRule()
 	}
-	e.next = advice[e.code]
+	if e.rule != "rate" { // of which the message says what to do
+		e.next = advice[e.code]
+	}
 	return e
 }
 
@@ -88,7 +90,7 @@ var advice = map[codes.Code]string{
 	codes.Internal:          "this is a fault of the agent; its log has more: journalctl -u hostnicd",
 	codes.Unknown:           "this is a fault of the agent; its log has more: journalctl -u hostnicd",
 	codes.DataLoss:          "see what is left: agentctl status",
-	codes.ResourceExhausted: "see what is full: agentctl status, df /var/lib/hostnic",
+	codes.ResourceExhausted: "see what is full: agentctl doctor",
 	codes.Unimplemented:     "see what this agent on this kernel can do: agentctl capabilities",
 }
 
