@@ -209,7 +209,7 @@ func (e *Engine) recall() (s start, known bool) {
 		e.degrade(err)
 		return start{}, false
 	case err != nil:
-		e.readOnly = "the stored configuration is lost, so that the agent does not know what is its own; look at " + e.Store.Dir() + ", or remove it to begin anew"
+		e.readOnly = "the stored configuration is lost, so that the agent does not know what is its own; to begin anew keep what is wanted of the revisions (agentctl history, agentctl config 1), remove " + e.Store.Dir() + " and start the agent again"
 		e.degrade(fmt.Errorf("%s: %w", e.readOnly, err))
 		return start{}, false
 	}
