@@ -78,6 +78,20 @@ type journalRecord struct {
 	Memory plan.Memory
 	// Before is the host as it was, as far as others have touched it.
 	Before state.Snapshot
+	// Kind is in journals of the first version only, which lack Begun and Revision.
+	Kind Kind `json:",omitempty"`
+}
+
+// today gives a journal of the first version what it lacks: the kind of the operation,
+// and the revision that was the committed one, as the record of what was running has it.
+func (j *journalRecord) today(r *runningRecord) {
+	if j.Kind == "" {
+		return
+	}
+	j.Begun.Request.Kind, j.Begun.Request.ID, j.Kind = j.Kind, j.ID, ""
+	if r != nil {
+		j.Revision = r.Revision
+	}
 }
 
 // begun is an operation that has begun, on disk.

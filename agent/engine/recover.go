@@ -318,6 +318,7 @@ func (e *Engine) load() (found, error) {
 	if ok, err := e.get(recordJournal, &journal); err != nil {
 		return f, err
 	} else if ok {
+		journal.today(f.running)
 		f.journal = &journal
 	}
 	return f, e.loadCommitted(&f)

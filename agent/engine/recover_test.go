@@ -158,3 +158,70 @@ func TestEndedTwice(t *testing.T) {
 		})
 	}
 }
+
+// The state of the first version, killed while a change waited to be confirmed: what is
+// committed, staged and running is read, the change waits for the rest of its time, and in
+// another boot it is gone. Damage is found by its checksums, too.
+func TestFault_A20(t *testing.T) {
+	first := func(t *testing.T) *rig {
+		r := newRig(t)
+		r.stop()
+		if err := errors.Join(os.RemoveAll(r.dir), os.CopyFS(r.dir, os.DirFS("testdata/first")), os.Chmod(r.dir, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	const deadline = 604948038144 // of the journal there
+	mtu := func(c netcfg.Config) int {
+		if n := c.Nic("bond0"); n != nil && n.MTU != nil {
+			return *n.MTU
+		}
+		return 0
+	}
+	check := func(t *testing.T, r *rig, wait bool, running, staged int) {
+		t.Helper()
+		v := r.View()
+		if len(v.Degraded) != 0 || v.CommittedRevision != 1 || (v.Pending != nil) != wait || mtu(v.Running) != running || mtu(v.Staged) != staged {
+			t.Errorf("degraded by %v, committed %d, waits %v, running with mtu %d, staged with mtu %d", v.Degraded, v.CommittedRevision, v.Pending, mtu(v.Running), mtu(v.Staged))
+		}
+		if all, err := r.Revisions(t.Context()); err != nil || len(all) != 1 || all[0].Comment != "first bond" || all[0].Author != "root" {
+			t.Errorf("revisions: %v, %v", all, err)
+		}
+	}
+	t.Run("the same boot", func(t *testing.T) {
+		r := first(t)
+		r.boot = "4eb9bf02-df98-422b-be38-b55e0cad78ae"
+		r.now.Store(deadline - int64(time.Minute))
+		r.start()
+		check(t, r, true, 1400, 1300)
+		if p := r.View().Pending; p == nil || p.Deadline != deadline {
+			t.Errorf("waits until %v", p)
+		}
+		r.restart() // from what this version has written
+		check(t, r, true, 1400, 1300)
+		r.pass(time.Minute)
+		eventually(t, "it goes back", func() bool { return r.View().Pending == nil })
+		check(t, r, false, 0, 0) // what was staged goes with the change
+	})
+	t.Run("another boot", func(t *testing.T) {
+		r := first(t)
+		r.start()
+		check(t, r, false, 0, 0)
+	})
+	t.Run("damaged", func(t *testing.T) {
+		r := first(t)
+		path := filepath.Join(r.dir, "revisions", "00000001")
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)-10] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.start()
+		if len(r.View().Degraded) == 0 {
+			t.Error("nobody has noticed")
+		}
+	})
+}

@@ -3,6 +3,8 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +80,18 @@ func checksum(generation uint64, payload []byte) string {
 	return fmt.Sprintf("%08x", crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, payload))
 }
 
+// fits also takes the SHA-256 that the first version has written, so that its state is
+// read after an upgrade. What is stored anew gets the checksum of today.
+func fits(sum string, generation uint64, payload []byte) bool {
+	if len(sum) != 2*sha256.Size {
+		return sum == checksum(generation, payload)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n", generation)
+	h.Write(payload)
+	return sum == hex.EncodeToString(h.Sum(nil))
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func decode(f io.Reader) record {
@@ -105,7 +119,7 @@ func decode(f io.Reader) record {
 		return record{err: err}
 	case len(r.payload) != length:
 		return record{err: fmt.Errorf("it has %d bytes where %d were written", len(r.payload), length)}
-	case checksum(r.generation, r.payload) != sum:
+	case !fits(sum, r.generation, r.payload):
 		return record{err: errors.New("its checksum does not match")}
 	}
 	return r
