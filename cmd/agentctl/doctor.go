@@ -23,7 +23,7 @@ that watch nothing or have lost a slave, LACP without a partner, contending defa
 routes, another program that manages the agent's links, what the kernel lacks, drift,
 room for the agent's state, the clock, certificates. Each finding has what was seen, and
 the command to run. An error does not work now; a warning works by luck, or will not for
-long; a note may be meant so. The exit code is 10 when there are errors or warnings.` + exits(exitUnreachable),
+long; a note may be meant so.` + exits(exitUnreachable) + "\n  10 errors or warnings were found",
 		GroupID: groupLook,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -24,7 +24,7 @@ func newLldpCommand(g *globals) *cobra.Command {
 		Short: "Who is at the other ends of the cables",
 		Long: `What switches and others at the other ends of the cables say of themselves by LLDP, in
 full where NICs are named; of a bond or a VLAN, those of the NICs below. The agent only
-listens; a switch says it every 30 seconds, most of the time. Nothing of it is proven.` + exits(exitUnreachable),
+listens; a switch says it every 30 seconds, most of the time. Nothing of it is proven.` + exits(exitRefused, exitUnreachable),
 		GroupID:           groupLook,
 		Args:              arguments(0, -1),
 		ValidArgsFunction: g.completeNics(-1, anyNic),

@@ -27,7 +27,7 @@ func newStatsCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stats [NIC…]",
 		Short: "Counters and rates of network interfaces",
-		Long:  statsLong + exits(exitUnreachable),
+		Long:  statsLong + exits(exitRefused, exitUnreachable),
 		Example: `  agentctl stats
   agentctl stats bond0 --watch`,
 		GroupID:           groupLook,
@@ -70,7 +70,11 @@ func runStats(ctx context.Context, o statsOptions, out io.Writer) error {
 		return err
 	}
 	if o.machine() {
-		return o.printMessage(out, answer, "statistics")
+		raw, err := statisticsJSON(answer)
+		if err != nil {
+			return err
+		}
+		return o.printTree(out, raw)
 	}
 	s := o.screen(out)
 	s.println(statsTable(s, answer.GetStatistics(), nil))
@@ -111,9 +115,19 @@ func watchStats(ctx context.Context, o statsOptions, c *connection, out io.Write
 
 // printLine writes an answer as one line of JSON.
 func printLine(out io.Writer, answer *hostnicv1.GetStatisticsResponse) error {
-	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(answer)
+	raw, err := statisticsJSON(answer)
 	if err != nil {
-		return fmt.Errorf("writing the answer as JSON: %w", err)
+		return err
 	}
-	return compactLine(out, withList(raw, "statistics"))
+	return compactLine(out, raw)
+}
+
+// statisticsJSON has totals that are zero, too, which the mapping would leave out: they
+// have been counted. Rates that nobody has measured stay absent.
+func statisticsJSON(answer *hostnicv1.GetStatisticsResponse) ([]byte, error) {
+	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("writing the answer as JSON: %w", err)
+	}
+	return raw, nil
 }
