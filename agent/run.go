@@ -110,7 +110,7 @@ func assemble(ctx context.Context, c Config, st *store.Store, k *kernel.Kernel, 
 	a := &agent{log: log, kernel: k, resolver: machine, guard: newGuard(c, log), leases: newLeases(ctx, c, st, host, boot, log), listen: c.Listen, nudges: make(chan struct{}, 1), duplicates: make(chan engine.Duplicate, mostDuplicates), known: make(chan struct{}, 1), scrapes: c.Metrics, group: in.access.Operators}
 	a.lldp = lldp.New(log)
 	meter := inventory.NewMeter()
-	a.metrics = a.newMetrics(meter)
+	a.metrics = a.newMetrics(meter, in.remote)
 	a.engine = engine.New(engine.Options{
 		Kernel: counted{crashing(machine, st), a.metrics}, Witness: a.metrics, Prober: prober{Kernel: k}, ProbeLimit: c.ProbeLimit, Store: st, HostID: host, BootID: boot, Guard: a.guard,
 		Missing: missing(caps), Clock: sinceBoot, Nudges: a.nudges, Duplicates: a.duplicates, Log: log, ControlPlane: c.ControlPlane,

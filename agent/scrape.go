@@ -9,6 +9,7 @@ import (
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/inventory"
 	"github.com/hostnic/hostnic/agent/metrics"
+	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/netcfg/kernel"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
@@ -19,8 +20,8 @@ func (a *agent) counters(ctx context.Context) (state.Snapshot, error) {
 	return a.kernel.SnapshotWith(ctx, kernel.What{Counters: true})
 }
 
-func (a *agent) newMetrics(meter *inventory.Meter) *metrics.Metrics {
-	return metrics.New(metrics.Options{
+func (a *agent) newMetrics(meter *inventory.Meter, far *server.Remote) *metrics.Metrics {
+	o := metrics.Options{
 		Version: Version,
 		View:    func() engine.View { return a.engine.View() },
 		Clock:   sinceBoot,
@@ -33,7 +34,15 @@ func (a *agent) newMetrics(meter *inventory.Meter) *metrics.Metrics {
 		},
 		Statistics: func(ctx context.Context) ([]inventory.Statistics, error) { return meter.Measure(ctx, a.counters) },
 		Watchers:   func() int { return a.inventory.Watches() },
-	})
+	}
+	if far != nil {
+		o.Remote = func() metrics.Remote {
+			n, refused := far.Counts()
+			expires, _ := far.Certificates.Expires()
+			return metrics.Remote{Connections: n, Refused: refused, Expires: expires}
+		}
+	}
+	return metrics.New(o)
 }
 
 // counted is a kernel whose refusals are counted.

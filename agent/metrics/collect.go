@@ -43,6 +43,9 @@ var (
 	dhcpExpiry      = describe("dhcp_lease_expiry_seconds", "Time until the lease of the NIC ends; absent where there is none, or it lasts for ever.", "nic")
 	dhcp6State      = describe("dhcpv6_state", "Where the DHCPv6 client of the NIC stands; always 1.", "nic", "state")
 	dhcp6Expiry     = describe("dhcpv6_lease_expiry_seconds", "Time until the last address of the DHCPv6 lease of the NIC ends; absent where there is none, or it lasts for ever.", "nic")
+	connections     = describe("remote_connections", "Clients connected over TLS; absent where the API is not on the network, as all of remote and certificate.")
+	refused         = describe("remote_refused_total", "Connections over TLS that were not let in, for want of a good certificate or of room.")
+	certExpiry      = describe("certificate_expiry_seconds", "Time until the agent's certificate ends, negative when it has, by the wall clock; absent where there is none.")
 	lacpConverged   = describe("lacp_converged", "Whether an 802.3ad bond has a partner, and each slave with a link is distributing.", "nic")
 )
 
@@ -123,6 +126,15 @@ func (m *Metrics) agent(s sink) {
 	s.gauge(uncommitted, oneIf(v.Uncommitted))
 	s.gauge(committed, float64(v.CommittedRevision))
 	s.gauge(watchers, float64(m.Watchers()))
+	if m.Remote == nil {
+		return
+	}
+	r := m.Remote()
+	s.gauge(connections, float64(r.Connections))
+	s.counter(refused, float64(r.Refused))
+	if !r.Expires.IsZero() {
+		s.gauge(certExpiry, time.Until(r.Expires).Seconds())
+	}
 }
 
 // nic tells of one NIC of the agent.

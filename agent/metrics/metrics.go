@@ -14,7 +14,16 @@ import (
 	"github.com/hostnic/hostnic/netcfg/plan"
 )
 
-// Options are where a Metrics looks when it is scraped. All are required.
+// Remote is where the API on the network stands.
+type Remote struct {
+	Connections int
+	// Refused are the connections that were not let in since the agent has started.
+	Refused int64
+	// Expires is when the agent's certificate ends; zero is unknown.
+	Expires time.Time
+}
+
+// Options are where a Metrics looks when it is scraped. All but Remote are required.
 type Options struct {
 	// Version is that of the agent.
 	Version string
@@ -25,6 +34,8 @@ type Options struct {
 	Statistics func(context.Context) ([]inventory.Statistics, error)
 	// Watchers is how many clients follow the NICs.
 	Watchers func() int
+	// Remote is the API on the network; nil where there is none.
+	Remote func() Remote
 }
 
 // Metrics counts what happens, and tells it to who scrapes. Its methods may be called

@@ -90,6 +90,30 @@ hostnic_watchers 2
 	wantLines(t, m, want)
 }
 
+// What concerns the API on the network is told where there is one, and of the certificate
+// how long it is good for.
+func TestRemote(t *testing.T) {
+	m := metricsOf(nil, nil)
+	if text := gathered(t, m); strings.Contains(text, "remote") || strings.Contains(text, "certificate") {
+		t.Errorf("of an API that is not on the network:\n%s", text)
+	}
+	far := Remote{Connections: 3, Refused: 17}
+	m.Remote = func() Remote { return far }
+	wantLines(t, m, "hostnic_remote_connections 3\nhostnic_remote_refused_total 17")
+	if text := gathered(t, m); strings.Contains(text, "hostnic_certificate_expiry_seconds") {
+		t.Errorf("of a certificate that nobody knows:\n%s", text)
+	}
+	for left, want := range map[time.Duration]string{2*time.Hour + time.Minute: "hostnic_certificate_expiry_seconds 72", -(2*time.Hour + time.Minute): "hostnic_certificate_expiry_seconds -72"} {
+		far.Expires = time.Now().Add(left)
+		if text := gathered(t, m); !strings.Contains(text, want) {
+			t.Errorf("%v: not %s", left, want)
+		}
+	}
+	if problems, err := testutil.GatherAndLint(m.registry); err != nil || len(problems) > 0 {
+		t.Error(problems, err)
+	}
+}
+
 // wantLines compares metrics without their comments.
 func wantLines(t *testing.T, m *Metrics, want string) {
 	t.Helper()

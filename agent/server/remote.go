@@ -73,6 +73,9 @@ func (r *Remote) closed(address string) {
 	r.addresses = slices.DeleteFunc(r.addresses, func(have string) bool { return have == address })
 }
 
+// Counts are how many clients are connected, and how many connections were refused.
+func (r *Remote) Counts() (connections int, refused int64) { return r.gate.Counts() }
+
 // toProto is nil where there is none.
 func (r *Remote) toProto() *hostnicv1.Remote {
 	if r == nil {
@@ -80,7 +83,7 @@ func (r *Remote) toProto() *hostnicv1.Remote {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known, refused := r.gate.Counts()
+	known, refused := r.Counts()
 	out := &hostnicv1.Remote{Addresses: slices.Clone(r.addresses), Connections: int32(known), Refused: refused}
 	if at, ok := r.Certificates.Expires(); ok {
 		out.CertificateExpires = timestamppb.New(at)

@@ -5,6 +5,7 @@ package eyes
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/hostnic/hostnic/test/need"
+	"github.com/hostnic/hostnic/test/pki"
 )
 
 // rig is where the dashboard and the rules are.
@@ -29,7 +31,10 @@ func TestMetrics(t *testing.T) {
 	h := newHost(t, "eth0", "eth1", "eth2", "eth3", "eth4", "eth5")
 	h.dnsmasq("p-eth5")
 	scrape := func() string { return h.scrape("/metrics") }
-	h.start("metrics: " + h.path("metrics"))
+	ca := pki.New(t, "clients")
+	cert, key := ca.Agent("192.0.2.1").Write(t, h.Dir, "agent")
+	h.start("metrics: "+h.path("metrics"), `listen: ["192.0.2.1:9733"]`,
+		fmt.Sprintf("tls: {cert: %s, key: %s, ca: %s}\nroles: {reader: [CN=nobody]}", cert, key, pki.Put(t, h.Dir, "ca.pem", ca.PEM())))
 	h.commit(`host_nics:
 - {name: bond0, bonding: {options: {mode: 802.3ad}, slaves: [eth0, eth1]}, ip: {address: 192.0.2.1, netmask: '24'}}
 - {name: bond1, bonding: {options: {mode: active-backup}, slaves: [eth2, eth3]}}
@@ -53,7 +58,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`hostnic_commits_total{result="done"} 1`, `hostnic_rollback_total{cause="failed"} 1`, `hostnic_confirm_pending 1`, `hostnic_up 1`,
 		`hostnic_drift_total{nic="bond0.7"} 1`, `hostnic_nic_up{nic="bond0"} 1`, `hostnic_nic_speed_bytes{nic="eth0"} 1.25e+09`, `hostnic_bond_slaves_up{nic="bond1"} 2`,
-		`hostnic_lacp_converged{nic="bond0"} 0`, `hostnic_netlink_errors_total{errno="E`, `hostnic_grpc_server_handling_seconds_count{code="OK",method="/hostnic.v1.NetConfigService/Stage"}`,
+		`hostnic_remote_refused_total 0`, `hostnic_certificate_expiry_seconds `, `hostnic_lacp_converged{nic="bond0"} 0`, `hostnic_netlink_errors_total{errno="E`, `hostnic_grpc_server_handling_seconds_count{code="OK",method="/hostnic.v1.NetConfigService/Stage"}`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %s", want)
