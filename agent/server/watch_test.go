@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/hostnic/hostnic/netcfg/kerneltest"
+	"github.com/hostnic/hostnic/netcfg/state"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
@@ -79,5 +83,61 @@ func TestWatchHostNics(t *testing.T) {
 			wantCode(t, err, codes.Unavailable)
 			break
 		}
+	}
+}
+
+// One that comes back is told the changes since, as long as they are known; after that it
+// is told to begin anew, and can.
+func TestFault_D9(t *testing.T) {
+	h := newHost(t)
+	const taps = 500
+	for i := range taps {
+		h.kernel.AddNIC(fmt.Sprint("tap", i), kerneltest.NIC{Veth: true})
+	}
+	mtu := 1500
+	h.look = func(ctx context.Context) (state.Snapshot, error) {
+		s, err := h.kernel.Snapshot(ctx)
+		for i := range s.Links {
+			if strings.HasPrefix(s.Links[i].Name, "tap") {
+				s.Links[i].MTU = mtu
+			}
+		}
+		return s, err
+	}
+	watch := func(resume string) hostnicv1.HostNicService_WatchHostNicsClient {
+		stream, err := h.nics.WatchHostNics(h.ctx(), &hostnicv1.WatchHostNicsRequest{Resume: resume})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	const synced, changed, resync = hostnicv1.WatchEvent_WATCH_EVENT_SYNCED, hostnicv1.WatchEvent_WATCH_EVENT_CHANGED, hostnicv1.WatchEvent_WATCH_EVENT_RESYNC
+	_, resume := events(t, watch(""), synced)
+	again := func() error { // with each link changed once more
+		mtu--
+		stream := watch(resume)
+		m, err := stream.Recv()
+		missed := m.GetEvent() == changed && m.GetOld().GetMtu() == 1500 && m.GetNew().GetMtu() == 1499
+		// More than a watch holds are not told one by one.
+		if err == nil && !missed && (m.GetEvent() != resync || mtu > 1498) {
+			t.Errorf("it begins with %v", m)
+		}
+		return err
+	}
+	rounds := 0
+	for ; rounds < 100; rounds++ {
+		if err := again(); err != nil {
+			wantCode(t, err, codes.OutOfRange)
+			if !strings.Contains(status.Convert(err).Message(), "without resume") {
+				t.Errorf("it does not say what to do: %v", err)
+			}
+			break
+		}
+	}
+	if rounds < 2 || rounds > 20 {
+		t.Errorf("told to begin anew after %d rounds", rounds)
+	}
+	if words, _ := events(t, watch(""), synced); len(words) < taps {
+		t.Errorf("begun anew it is told %d things", len(words))
 	}
 }

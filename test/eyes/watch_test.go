@@ -95,8 +95,8 @@ func (f *flapper) round() {
 // A watcher that does not read is told by RESYNC that it has missed something, and then
 // everything as it is; others are told all the while. The catalogue has it cut off with
 // RESOURCE_EXHAUSTED: going on saves it a connection. One that comes back for changes that
-// are not known any more is told to begin anew.
-func TestFault_D8_TestFault_D9(t *testing.T) {
+// are not known any more is told to begin anew, by the real daemon as in TestFault_D9.
+func TestFault_D8(t *testing.T) {
 	h := newHost(t, "eth0")
 	f := h.flapper(200)
 	h.start()
@@ -199,8 +199,9 @@ func TestFault_D11(t *testing.T) {
 	}
 	began := time.Now()
 	h.eventually("it is gone", watchers(0))
-	if took := time.Since(began); took < 10*time.Second {
-		t.Errorf("gone after %v, before anybody could know", took)
+	// It may have been heard 20 s before it was asked; a machine that does a lot else is late.
+	if took := time.Since(began); took < 10*time.Second || took > 45*time.Second {
+		t.Errorf("gone after %v, and is to be within 30 s, but not before anybody could know", took)
 	}
 }
 
