@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -221,13 +222,38 @@ func TestFault_D23(t *testing.T) {
 	}
 }
 
-// A look that never succeeds, because the host changes under it: UNAVAILABLE. Where
-// the host stands is told all the same.
+// unsteady is a kernel that cannot be looked at while lost is true.
+type unsteady struct {
+	engine.Kernel
+	lost *atomic.Bool
+	err  error
+}
+
+func (u unsteady) Snapshot(ctx context.Context) (state.Snapshot, error) {
+	if u.lost.Load() {
+		return state.Snapshot{}, u.err
+	}
+	return u.Kernel.Snapshot(ctx)
+}
+
+// A look that never succeeds, because the host changes under it: UNAVAILABLE, and nothing
+// is decided. Where the host stands is told all the same.
 func TestFault_B14(t *testing.T) {
 	passing := errors.New("the network kept changing")
-	h := newHost(t, func(_ *engine.Options, s *Options) { s.Transient = []error{passing} })
+	var lost atomic.Bool
+	h := newHost(t, func(e *engine.Options, s *Options) {
+		s.Transient, e.Kernel = []error{passing}, unsteady{e.Kernel, &lost, passing}
+	})
+	h.stage("host_nics: [{name: eth0, mtu: 1400}]")
+	lost.Store(true)
+	_, _, err := h.apply(nil)
+	wantCode(t, err, codes.Unavailable)
+	if h.kernel.Writes() != 0 {
+		t.Error("the kernel was touched")
+	}
+	lost.Store(false)
 	h.look = func(context.Context) (state.Snapshot, error) { return state.Snapshot{}, passing }
-	_, err := h.nics.ListHostNics(h.ctx(), &hostnicv1.ListHostNicsRequest{})
+	_, err = h.nics.ListHostNics(h.ctx(), &hostnicv1.ListHostNicsRequest{})
 	wantCode(t, err, codes.Unavailable)
 	where, err := h.config.GetStatus(h.ctx(), &hostnicv1.GetStatusRequest{})
 	if err != nil || len(where.GetDegraded()) != 1 {
