@@ -60,8 +60,14 @@ func (n *nicService) GetHostNic(ctx context.Context, req *hostnicv1.GetHostNicRe
 	if one == nil {
 		return nil, noSuchNic(req.GetNic())
 	}
+	out := n.server.nicToProto(one)
+	if req.GetStatistics() {
+		if out.Statistics, err = n.statisticsOf(ctx, one.Name); err != nil {
+			return nil, err
+		}
+	}
 	document, err := n.render(nics, one, req.GetRender())
-	return &hostnicv1.GetHostNicResponse{HostNic: n.server.nicToProto(one), Document: document}, err
+	return &hostnicv1.GetHostNicResponse{HostNic: out, Document: document}, err
 }
 
 func noSuchNic(ref string) error {

@@ -50,6 +50,20 @@ func (n *nicService) GetStatistics(ctx context.Context, req *hostnicv1.GetStatis
 	return resp, nil
 }
 
+// statisticsOf are those of one NIC; nil when it is not there.
+func (n *nicService) statisticsOf(ctx context.Context, nic string) (*hostnicv1.Statistics, error) {
+	all, err := n.measure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if netcfg.Printable(all[i].Nic) == nic {
+			return statisticsToProto(&all[i]), nil
+		}
+	}
+	return nil, nil
+}
+
 // measure asks the kernel, and puts the ids of the links to what it says.
 func (n *nicService) measure(ctx context.Context) ([]inventory.Statistics, error) {
 	ids := map[string]string{}

@@ -53,6 +53,15 @@ func TestGetStatistics(t *testing.T) {
 	if want := 1000 / over.Seconds(); over < time.Second || one.GetDataCurrentRx() != want || one.GetDataCurrentRxBps() != 8*want || one.GetDataCurrentTx() != 0 || one.DataCurrentTx == nil {
 		t.Errorf("rates: %v, want %v bytes a second", one, want)
 	}
+	nic, err := h.nics.GetHostNic(h.ctx(), &hostnicv1.GetHostNicRequest{Nic: "eth0", Statistics: true})
+	if s := nic.GetHostNic().GetStatistics(); err != nil || s.GetNic() != "eth0" || s.GetErrorsTotalTx() != 3 || s.GetDataTotalRx() <= one.GetDataTotalRx() {
+		t.Errorf("of one NIC: %v, %v", s, err)
+	}
+	for ref, asked := range map[string]bool{"eth0": false, "eth2": true} { // not asked for, and of a link that has just gone
+		if nic, err := h.nics.GetHostNic(h.ctx(), &hostnicv1.GetHostNicRequest{Nic: ref, Statistics: asked}); err != nil || nic.GetHostNic().Statistics != nil {
+			t.Errorf("%s: %v, %v", ref, nic.GetHostNic().GetStatistics(), err)
+		}
+	}
 	_, err = get(0, "eth9")
 	wantCode(t, err, codes.NotFound)
 	for _, interval := range []time.Duration{-time.Second, time.Millisecond, time.Hour} {

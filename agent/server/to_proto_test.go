@@ -17,6 +17,7 @@ import (
 	"github.com/hostnic/hostnic/agent/lldp"
 	"github.com/hostnic/hostnic/netcfg"
 	"github.com/hostnic/hostnic/netcfg/plan"
+	"github.com/hostnic/hostnic/netcfg/state"
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
 
@@ -131,6 +132,10 @@ func TestNicToProtoLosesNothing(t *testing.T) {
 	got := nicToProto(&n, time.Unix(1, 0))
 	s := &Server{Options: Options{Neighbours: func() []lldp.Neighbour { return []lldp.Neighbour{{Index: n.Index, SystemName: "leaf3"}} }}}
 	got.Lldp = s.neighboursOf(&n)
+	got.Statistics = statisticsToProto(&inventory.Statistics{
+		Nic: "eth0", ID: "id", At: time.Unix(2, 0), Resets: 1, ResetAt: time.Unix(1, 0), Rates: &inventory.Rates{RxBytes: 1, TxBytes: 1, RxPackets: 1, TxPackets: 1, Over: time.Second},
+		Totals: state.Counters{RxBytes: 1, TxBytes: 1, RxPackets: 1, TxPackets: 1, RxErrors: 1, TxErrors: 1, RxDropped: 1, TxDropped: 1, Multicast: 1},
+	})
 	text := jsonOf(t, got)
 	for _, want := range f.texts {
 		if !lost[want] && !strings.Contains(text, want) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
@@ -43,7 +45,7 @@ func runShow(ctx context.Context, o showOptions, out io.Writer) error {
 		return err
 	}
 	defer c.close()
-	answer, err := c.nics().GetHostNic(ctx, &hostnicv1.GetHostNicRequest{Nic: o.nic, Render: o.documentFormat()})
+	answer, err := c.nics().GetHostNic(ctx, &hostnicv1.GetHostNicRequest{Nic: o.nic, Render: o.documentFormat(), Statistics: o.output != formatXML})
 	if err != nil {
 		return orElse(err, "see which interfaces there are: agentctl nics")
 	}
@@ -54,7 +56,29 @@ func runShow(ctx context.Context, o showOptions, out io.Writer) error {
 		printNic(o.screen(out), answer.GetHostNic())
 		return nil
 	}
-	return o.printMessage(out, answer.GetHostNic(), "")
+	raw, err := nicJSON(answer.GetHostNic())
+	if err != nil {
+		return err
+	}
+	return o.printTree(out, raw)
+}
+
+// nicJSON is the mapping of an interface, with statistics as statisticsJSON has them.
+func nicJSON(n *hostnicv1.HostNic) ([]byte, error) {
+	statistics := n.Statistics
+	n.Statistics = nil
+	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(n)
+	if err != nil {
+		return nil, fmt.Errorf("writing the answer as JSON: %w", err)
+	}
+	if statistics == nil {
+		return raw, nil
+	}
+	counted, err := statisticsJSON(statistics)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(bytes.TrimSuffix(raw, []byte("}")), []byte(`,"statistics":`), counted, []byte("}")), nil
 }
 
 // nicFields collects what is known of an interface, section by section. A field
@@ -98,6 +122,7 @@ func printNic(s screen, n *hostnicv1.HostNic) {
 		}
 		f.add(cmp.Or(a.GetOwner(), "unknown"), address)
 	}
+	f.statistics(n.GetStatistics())
 	f.section("not known")
 	for _, name := range slices.Sorted(maps.Keys(f.reasons)) {
 		f.add(name, "")
@@ -199,6 +224,19 @@ func (f *nicFields) bond(n *hostnicv1.HostNic) {
 		if name != "mode" {
 			f.add("bonding.options."+name, orNothing(options[name]))
 		}
+	}
+}
+
+// statistics are the totals since the link was made.
+func (f *nicFields) statistics(s *hostnicv1.Statistics) {
+	if s == nil {
+		return
+	}
+	f.section("statistics")
+	f.add("received", fmt.Sprintf("%s, %d packets (%d multicast), %d errors, %d dropped", quantity(float64(s.GetDataTotalRx()), "B"), s.GetPacketsTotalRx(), s.GetMulticastTotalRx(), s.GetErrorsTotalRx(), s.GetDroppedTotalRx()))
+	f.add("sent", fmt.Sprintf("%s, %d packets, %d errors, %d dropped", quantity(float64(s.GetDataTotalTx()), "B"), s.GetPacketsTotalTx(), s.GetErrorsTotalTx(), s.GetDroppedTotalTx()))
+	if s.GetResets() > 0 {
+		f.add("resets", fmt.Sprintf("%d, the last %s", s.GetResets(), s.GetLastReset().AsTime().Format(time.RFC3339)))
 	}
 }
 

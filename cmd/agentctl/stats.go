@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
@@ -124,7 +125,7 @@ func printLine(out io.Writer, answer *hostnicv1.GetStatisticsResponse) error {
 
 // statisticsJSON has totals that are zero, too, which the mapping would leave out: they
 // have been counted. Rates that nobody has measured stay absent.
-func statisticsJSON(answer *hostnicv1.GetStatisticsResponse) ([]byte, error) {
+func statisticsJSON(answer proto.Message) ([]byte, error) {
 	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(answer)
 	if err != nil {
 		return nil, fmt.Errorf("writing the answer as JSON: %w", err)

@@ -89,6 +89,8 @@ func (h *host) everything() []proto.Message {
 	}
 	list, err := nics.ListHostNics(ctx, &hostnicv1.ListHostNicsRequest{})
 	add(list, err)
+	nic, err := nics.GetHostNic(ctx, &hostnicv1.GetHostNicRequest{Nic: "bond0", Statistics: true})
+	add(nic, err)
 	stats, err := nics.GetStatistics(ctx, &hostnicv1.GetStatisticsRequest{Interval: durationpb.New(time.Second)})
 	add(stats, err)
 	neighbours, err := nics.ListLldpNeighbours(ctx, &hostnicv1.ListLldpNeighboursRequest{})

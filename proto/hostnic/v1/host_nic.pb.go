@@ -260,7 +260,9 @@ type GetHostNicRequest struct {
 	// Id or name of the interface. Required.
 	Nic string `protobuf:"bytes,1,opt,name=nic,proto3" json:"nic,omitempty"`
 	// Also return the interface as text in this format; see ListHostNicsRequest.
-	Render        DocumentFormat `protobuf:"varint,2,opt,name=render,proto3,enum=hostnic.v1.DocumentFormat" json:"render,omitempty"`
+	Render DocumentFormat `protobuf:"varint,2,opt,name=render,proto3,enum=hostnic.v1.DocumentFormat" json:"render,omitempty"`
+	// Also ask the kernel for the counters: HostNic.statistics. All else is from memory.
+	Statistics    bool `protobuf:"varint,3,opt,name=statistics,proto3" json:"statistics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -307,6 +309,13 @@ func (x *GetHostNicRequest) GetRender() DocumentFormat {
 		return x.Render
 	}
 	return DocumentFormat_DOCUMENT_FORMAT_UNSPECIFIED
+}
+
+func (x *GetHostNicRequest) GetStatistics() bool {
+	if x != nil {
+		return x.Statistics
+	}
+	return false
 }
 
 // One NIC.
@@ -1584,7 +1593,10 @@ type HostNic struct {
 	Lease *Lease `protobuf:"bytes,60,opt,name=lease,proto3" json:"lease,omitempty"`
 	// The DHCPv6 client of an interface whose ipv6_boot_protocol is dhcp or
 	// poly_dhcp_autoconf, or autoconf where a router says that DHCPv6 has more to tell.
-	Ipv6Lease     *Lease `protobuf:"bytes,70,opt,name=ipv6_lease,json=ipv6Lease,proto3" json:"ipv6_lease,omitempty"`
+	Ipv6Lease *Lease `protobuf:"bytes,70,opt,name=ipv6_lease,json=ipv6Lease,proto3" json:"ipv6_lease,omitempty"`
+	// The counters, as GetStatistics tells them. Only where GetHostNicRequest.statistics asks
+	// for them, and absent while the link is.
+	Statistics    *Statistics `protobuf:"bytes,80,opt,name=statistics,proto3" json:"statistics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1951,6 +1963,13 @@ func (x *HostNic) GetLease() *Lease {
 func (x *HostNic) GetIpv6Lease() *Lease {
 	if x != nil {
 		return x.Ipv6Lease
+	}
+	return nil
+}
+
+func (x *HostNic) GetStatistics() *Statistics {
+	if x != nil {
+		return x.Statistics
 	}
 	return nil
 }
@@ -2886,10 +2905,13 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x06render\x18\x01 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"d\n" +
 	"\x14ListHostNicsResponse\x120\n" +
 	"\thost_nics\x18\x01 \x03(\v2\x13.hostnic.v1.HostNicR\bhostNics\x12\x1a\n" +
-	"\bdocument\x18\x02 \x01(\fR\bdocument\"Y\n" +
+	"\bdocument\x18\x02 \x01(\fR\bdocument\"y\n" +
 	"\x11GetHostNicRequest\x12\x10\n" +
 	"\x03nic\x18\x01 \x01(\tR\x03nic\x122\n" +
-	"\x06render\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\"`\n" +
+	"\x06render\x18\x02 \x01(\x0e2\x1a.hostnic.v1.DocumentFormatR\x06render\x12\x1e\n" +
+	"\n" +
+	"statistics\x18\x03 \x01(\bR\n" +
+	"statistics\"`\n" +
 	"\x12GetHostNicResponse\x12.\n" +
 	"\bhost_nic\x18\x01 \x01(\v2\x13.hostnic.v1.HostNicR\ahostNic\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\fR\bdocument\"n\n" +
@@ -2995,7 +3017,7 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\acapable\x18\x01 \x01(\bR\acapable\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x17\n" +
 	"\x04port\x18\x03 \x01(\x03H\x00R\x04port\x88\x01\x01B\a\n" +
-	"\x05_port\"\xbd\x0f\n" +
+	"\x05_port\"\xf5\x0f\n" +
 	"\aHostNic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +
@@ -3051,7 +3073,10 @@ const file_hostnic_v1_host_nic_proto_rawDesc = "" +
 	"\x0eabsent_reasons\x18' \x03(\v2&.hostnic.v1.HostNic.AbsentReasonsEntryR\rabsentReasons\x12'\n" +
 	"\x05lease\x18< \x01(\v2\x11.hostnic.v1.LeaseR\x05lease\x120\n" +
 	"\n" +
-	"ipv6_lease\x18F \x01(\v2\x11.hostnic.v1.LeaseR\tipv6Lease\x1a@\n" +
+	"ipv6_lease\x18F \x01(\v2\x11.hostnic.v1.LeaseR\tipv6Lease\x126\n" +
+	"\n" +
+	"statistics\x18P \x01(\v2\x16.hostnic.v1.StatisticsR\n" +
+	"statistics\x1a@\n" +
 	"\x12AbsentReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
@@ -3254,35 +3279,36 @@ var file_hostnic_v1_host_nic_proto_depIdxs = []int32{
 	33, // 33: hostnic.v1.HostNic.absent_reasons:type_name -> hostnic.v1.HostNic.AbsentReasonsEntry
 	23, // 34: hostnic.v1.HostNic.lease:type_name -> hostnic.v1.Lease
 	23, // 35: hostnic.v1.HostNic.ipv6_lease:type_name -> hostnic.v1.Lease
-	36, // 36: hostnic.v1.LeaseAddress.preferred_until:type_name -> google.protobuf.Timestamp
-	36, // 37: hostnic.v1.LeaseAddress.expires:type_name -> google.protobuf.Timestamp
-	36, // 38: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
-	36, // 39: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
-	36, // 40: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
-	36, // 41: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
-	36, // 42: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
-	22, // 43: hostnic.v1.Lease.addresses:type_name -> hostnic.v1.LeaseAddress
-	34, // 44: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
-	36, // 45: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
-	2,  // 46: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
-	4,  // 47: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
-	6,  // 48: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
-	8,  // 49: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
-	11, // 50: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
-	13, // 51: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
-	15, // 52: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
-	3,  // 53: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
-	5,  // 54: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
-	7,  // 55: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
-	9,  // 56: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
-	12, // 57: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
-	14, // 58: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
-	16, // 59: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
-	53, // [53:60] is the sub-list for method output_type
-	46, // [46:53] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	10, // 36: hostnic.v1.HostNic.statistics:type_name -> hostnic.v1.Statistics
+	36, // 37: hostnic.v1.LeaseAddress.preferred_until:type_name -> google.protobuf.Timestamp
+	36, // 38: hostnic.v1.LeaseAddress.expires:type_name -> google.protobuf.Timestamp
+	36, // 39: hostnic.v1.Lease.obtained:type_name -> google.protobuf.Timestamp
+	36, // 40: hostnic.v1.Lease.renew_at:type_name -> google.protobuf.Timestamp
+	36, // 41: hostnic.v1.Lease.rebind_at:type_name -> google.protobuf.Timestamp
+	36, // 42: hostnic.v1.Lease.expires:type_name -> google.protobuf.Timestamp
+	36, // 43: hostnic.v1.Lease.next_try:type_name -> google.protobuf.Timestamp
+	22, // 44: hostnic.v1.Lease.addresses:type_name -> hostnic.v1.LeaseAddress
+	34, // 45: hostnic.v1.Bonding.options:type_name -> hostnic.v1.Bonding.OptionsEntry
+	36, // 46: hostnic.v1.Drift.since:type_name -> google.protobuf.Timestamp
+	2,  // 47: hostnic.v1.HostNicService.ListHostNics:input_type -> hostnic.v1.ListHostNicsRequest
+	4,  // 48: hostnic.v1.HostNicService.GetHostNic:input_type -> hostnic.v1.GetHostNicRequest
+	6,  // 49: hostnic.v1.HostNicService.WatchHostNics:input_type -> hostnic.v1.WatchHostNicsRequest
+	8,  // 50: hostnic.v1.HostNicService.GetStatistics:input_type -> hostnic.v1.GetStatisticsRequest
+	11, // 51: hostnic.v1.HostNicService.RenewLease:input_type -> hostnic.v1.RenewLeaseRequest
+	13, // 52: hostnic.v1.HostNicService.ReleaseLease:input_type -> hostnic.v1.ReleaseLeaseRequest
+	15, // 53: hostnic.v1.HostNicService.ListLldpNeighbours:input_type -> hostnic.v1.ListLldpNeighboursRequest
+	3,  // 54: hostnic.v1.HostNicService.ListHostNics:output_type -> hostnic.v1.ListHostNicsResponse
+	5,  // 55: hostnic.v1.HostNicService.GetHostNic:output_type -> hostnic.v1.GetHostNicResponse
+	7,  // 56: hostnic.v1.HostNicService.WatchHostNics:output_type -> hostnic.v1.WatchHostNicsResponse
+	9,  // 57: hostnic.v1.HostNicService.GetStatistics:output_type -> hostnic.v1.GetStatisticsResponse
+	12, // 58: hostnic.v1.HostNicService.RenewLease:output_type -> hostnic.v1.RenewLeaseResponse
+	14, // 59: hostnic.v1.HostNicService.ReleaseLease:output_type -> hostnic.v1.ReleaseLeaseResponse
+	16, // 60: hostnic.v1.HostNicService.ListLldpNeighbours:output_type -> hostnic.v1.ListLldpNeighboursResponse
+	54, // [54:61] is the sub-list for method output_type
+	47, // [47:54] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_hostnic_v1_host_nic_proto_init() }
