@@ -203,14 +203,24 @@ func (h *host) await(id string) *hostnicv1.Operation {
 	return nil
 }
 
-// A panic in a handler: INTERNAL, and the agent lives.
+// A panic in a handler: INTERNAL, which is counted, and the agent lives.
 func TestFault_D23(t *testing.T) {
-	h := newHost(t)
+	var faults atomic.Int64
+	h := newHost(t, func(_ *engine.Options, s *Options) {
+		s.Called = func(method, code string, _ time.Duration) {
+			if method == hostnicv1.HostNicService_ListHostNics_FullMethodName && code == "Internal" {
+				faults.Add(1)
+			}
+		}
+	})
 	h.look = func(context.Context) (state.Snapshot, error) { panic("a fault\nof ours") }
 	_, err := h.nics.ListHostNics(h.ctx(), &hostnicv1.ListHostNicsRequest{})
 	wantCode(t, err, codes.Internal)
 	if strings.Contains(status.Convert(err).Message(), "of ours") {
 		t.Errorf("the client is told of our insides: %v", err)
+	}
+	if n := faults.Load(); n != 1 {
+		t.Errorf("counted %d times", n)
 	}
 	h.look = nil
 	if _, err := h.nics.ListHostNics(h.ctx(), &hostnicv1.ListHostNicsRequest{}); err != nil {
