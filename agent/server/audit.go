@@ -3,9 +3,29 @@ package server
 import (
 	"context"
 	"path"
+	"strings"
 
 	hostnicv1 "github.com/hostnic/hostnic/proto/hostnic/v1"
 )
+
+// mostAsked is how much of the documents that somebody stages is logged, in bytes.
+const mostAsked = 2048
+
+// asked is what documents say, on one line, as far as there is room for it.
+func asked(documents []*hostnicv1.Document) string {
+	var b strings.Builder
+	for _, d := range documents {
+		if nic := d.GetNic(); nic != "" {
+			b.WriteString(printable(nic) + ": ")
+		}
+		text := d.GetContent()
+		if room := mostAsked - b.Len(); len(text) > room {
+			return b.String() + oneLineText(strings.ToValidUTF8(string(text[:max(room, 0)]), "")) + " …"
+		}
+		b.WriteString(oneLineText(strings.TrimSpace(string(text))) + " ")
+	}
+	return strings.TrimSpace(b.String())
+}
 
 // audit logs what was edited, by whom, and what came of it. The engine does that of
 // operations, which may outlast the call.
@@ -20,7 +40,9 @@ func (s *Server) audit(ctx context.Context, method string, req, resp any, err er
 		if r.GetValidateOnly() {
 			return
 		}
-		line = append(line, "documents", len(r.GetDocuments()), "replace", r.GetReplace())
+		line = append(line, "documents", len(r.GetDocuments()), "replace", r.GetReplace(), "asked", asked(r.GetDocuments()))
+	case interface{ GetNic() string }: // a lease to be renewed or given back
+		line = append(line, "nic", printable(r.GetNic()))
 	case *hostnicv1.ExtendDeadlineRequest:
 		line = append(line, "operation", printable(r.GetOperationId()), "revert_after", r.GetRevertAfter().AsDuration())
 	}
