@@ -36,12 +36,12 @@ func (o *changeOptions) flags(cmd *cobra.Command) {
 }
 
 func (o *changeOptions) revertAfterFlag(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&o.revertAfter, "revert-after", 0, "go back to what is committed unless agentctl commit confirms within this time (2m, 90s)")
+	cmd.Flags().DurationVar(&o.revertAfter, revertAfter, 0, "go back to what is committed unless agentctl commit confirms within this time (2m, 90s)")
 }
 
 // checkFlags refuses a time that is given and is none: whoever gives one counts on it.
 func (o *changeOptions) checkFlags(cmd *cobra.Command) error {
-	if cmd.Flags().Changed("revert-after") && o.revertAfter <= 0 {
+	if cmd.Flags().Changed(revertAfter) && o.revertAfter <= 0 {
 		return &usageError{what: fmt.Sprintf("--revert-after %s is no time to confirm in: give from 1s to 24h", o.revertAfter), command: cmd}
 	}
 	if cmd.Flags().Changed("wait") && o.wait <= 0 {

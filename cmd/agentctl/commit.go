@@ -29,6 +29,9 @@ is applied nothing is probed.` + exits(exitRefused, exitRolledBack, exitIncomple
 		GroupID: groupAct,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed(revertAfter) {
+				return &usageError{what: "a commit stores for good, and confirms what waits: to have a change go back by itself say agentctl apply --revert-after, and agentctl commit when all is well", command: cmd}
+			}
 			if err := o.checkFlags(cmd); err != nil {
 				return err
 			}
@@ -37,8 +40,13 @@ is applied nothing is probed.` + exits(exitRefused, exitRolledBack, exitIncomple
 	}
 	cmd.Flags().StringVarP(&o.comment, "message", "m", "", "`comment` that is kept with the revision")
 	o.flags(cmd)
+	// Other tools have it here: who types it is told what to type.
+	cmd.Flags().String(revertAfter, "", "")
+	_ = cmd.Flags().MarkHidden(revertAfter)
 	return cmd
 }
+
+const revertAfter = "revert-after"
 
 func runCommit(ctx context.Context, o commitOptions, out, errOut io.Writer) error {
 	start := func(ctx context.Context, c *connection, options *hostnicv1.ApplyOptions) (stream, error) {
