@@ -234,14 +234,14 @@ func (e *Engine) recallLeases(configs ...netcfg.Config) {
 // none, also after a ReleaseLease. It does not wait for the server; the view tells then
 // that it is asked, unless an operation is under way.
 func (e *Engine) RenewLease(ctx context.Context, nic string) error {
-	return e.ofClient(ctx, nic, e.Leaser.Renew)
+	return e.ofClient(ctx, nic, func(nic string) error { return e.Leaser.Renew(ctx, nic) })
 }
 
 // ReleaseLease has the lease of a NIC given back. The NIC is without until RenewLease,
 // or until the agent starts again; the view tells so, and its address is gone, unless an
 // operation is under way.
 func (e *Engine) ReleaseLease(ctx context.Context, nic string) error {
-	return e.ofClient(ctx, nic, e.Leaser.Release)
+	return e.ofClient(ctx, nic, func(nic string) error { return e.Leaser.Release(ctx, nic) })
 }
 
 // heedLimit is how long the loop may be busy before nobody waits for it to hear what a
@@ -250,12 +250,12 @@ const heedLimit = time.Second
 
 // ofClient does something to the client of a NIC, named as the configuration or as the
 // kernel has it, and has the loop hear of it.
-func (e *Engine) ofClient(ctx context.Context, nic string, do func(ctx context.Context, nic string) error) error {
+func (e *Engine) ofClient(ctx context.Context, nic string, do func(nic string) error) error {
 	v := e.View()
 	for _, clients := range []map[string]netcfg.LeaseStatus{v.lending.clients, v.lending.clients6} {
 		for name, c := range clients {
 			if name == nic || c.Link == nic {
-				if err := do(ctx, name); err != nil {
+				if err := do(name); err != nil {
 					return err
 				}
 				e.heedNow(ctx)
