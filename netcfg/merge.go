@@ -109,7 +109,7 @@ func (m *merger) nameOf(i int, e *NicEdit) string {
 	}
 	if name == "" {
 		m.refuse(Problem{Path: fmt.Sprintf("host_nics[%d].name", i), Rule: "nic-name",
-			Message: "a NIC is given without name and id: say which one is meant"})
+			Message: "a NIC is given without name and id: say which one is meant (agentctl stage --nic NAME, of a document that is one NIC)"})
 	}
 	return name
 }
