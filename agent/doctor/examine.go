@@ -112,6 +112,9 @@ func (e *examiner) agent() {
 func (e *examiner) drift() {
 	for _, d := range e.Drift {
 		do := "agentctl apply"
+		if e.Pending {
+			do = "agentctl commit or agentctl rollback, and then agentctl apply"
+		}
 		if d.Hint != "" {
 			do = d.Hint
 		}

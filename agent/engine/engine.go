@@ -119,6 +119,7 @@ type Engine struct {
 	verdict                    *verdict // the last
 	degraded, passing          []string
 	readOnly                   string
+	lost                       bool // nothing is known of what was stored
 	window                     *window
 	lapsed                     string // id of the operation whose window has lapsed
 
@@ -150,8 +151,10 @@ type View struct {
 	LeftAlone []string
 	// Degraded says why the agent cannot do all of its work.
 	Degraded []string
-	// ReadOnly says why every change is refused; empty when none is.
+	// ReadOnly says why every change is refused; empty when none is. Lost is true where
+	// what was staged, running and committed is not known, for that reason.
 	ReadOnly string
+	Lost     bool
 	// Leases are where the DHCP clients stand, by NIC, and Leases6 those of DHCPv6.
 	Leases, Leases6 map[string]netcfg.LeaseStatus
 	// Pending is the change that waits to be confirmed; nil when none does.
@@ -299,7 +302,7 @@ func (e *Engine) publish() {
 		Staged: e.staged, Running: e.running, Committed: e.committed,
 		StagedRevision: e.stagedRevision, CommittedRevision: e.committedRevision,
 		StagedChanges: !netcfg.Equal(e.staged, e.running), Uncommitted: !netcfg.Equal(e.running, e.committed),
-		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Pending: e.pending(), Incomplete: e.incomplete(),
+		Memory: e.memory, Waiting: e.waiting, Degraded: slices.Concat(e.degraded, e.damping.alarms()), ReadOnly: readOnly, Lost: e.lost, Pending: e.pending(), Incomplete: e.incomplete(),
 		Drift: e.drift, LeftAlone: e.damping.leftAlone(), Leases: e.lending.clients, Leases6: e.lending.clients6, lending: e.lending,
 	}
 	if i := next.Incomplete; i != nil {

@@ -33,6 +33,9 @@ func (e *Engine) Config(ctx context.Context, s Selector) (netcfg.Config, int64, 
 		return r.Config, r.Revision, err
 	}
 	v := e.View()
+	if v.Lost {
+		return netcfg.Config{}, 0, &Error{Kind: Precondition, Rule: "state-lost", Message: v.ReadOnly}
+	}
 	switch s.Source {
 	case RunningConfig:
 		return v.Running, v.CommittedRevision, nil

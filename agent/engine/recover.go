@@ -203,6 +203,7 @@ func (e *Engine) recall() (s start, known bool) {
 	operations := e.recallOperations()
 	f, err := e.load()
 	var newer *store.NewerError
+	e.lost = err != nil
 	switch {
 	case errors.As(err, &newer):
 		e.readOnly = err.Error()

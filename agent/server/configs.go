@@ -199,7 +199,7 @@ func (c *configService) GetStatus(ctx context.Context, _ *hostnicv1.GetStatusReq
 		Pending:     pendingToProto(sight.Pending, e.Clock()),
 		Incomplete:  incompleteToProto(sight.Incomplete, e.Clock()),
 		DriftPolicy: string(cmp.Or(e.DriftPolicy, engine.DriftReport)), LeftAlone: sight.LeftAlone,
-		Remote: c.server.Remote.toProto(),
+		Remote: c.server.Remote.toProto(), StateLost: sight.Lost,
 	}
 	for _, d := range sight.Drift {
 		one := driftToProto([]plan.Drift{d.Drift})[0]

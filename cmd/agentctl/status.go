@@ -64,6 +64,10 @@ func printStatus(s screen, status *hostnicv1.GetStatusResponse) {
 		{"running", runningWords(status)},
 		{"staged", stagedWords(status)},
 	}
+	if status.GetStateLost() {
+		const unknown = "not known, see degraded"
+		entries = []property{{"committed", unknown + "; agentctl history lists what can be read"}, {"running", unknown}, {"staged", unknown}}
+	}
 	if p := status.GetPending(); p != nil {
 		entries = append(entries, property{"to confirm", fmt.Sprintf("within %s, or it goes back to what is committed: agentctl commit",
 			p.GetRemaining().AsDuration().Round(time.Second))})

@@ -111,12 +111,15 @@ func TestFault_A18(t *testing.T) {
 				}
 			}
 		}
-		h.untouched(before, record)
+		if !h.untouched(before, record) {
+			t.Errorf("%s: what was committed is said to be known", record)
+		}
 	}
 }
 
-// untouched starts the agent on a state that it cannot use.
-func (h *host) untouched(before state.Snapshot, what string) {
+// untouched starts the agent on a state that it cannot use, and returns whether it says
+// that it knows nothing of what was stored.
+func (h *host) untouched(before state.Snapshot, what string) (lost bool) {
 	h.t.Helper()
 	files := h.files()
 	writes := h.kernel.Writes()
@@ -132,10 +135,15 @@ func (h *host) untouched(before state.Snapshot, what string) {
 	if len(h.View().Degraded) == 0 {
 		h.t.Errorf("%s: nobody is told", what)
 	}
+	lost = h.View().Lost
+	if _, _, err := h.Config(h.t.Context(), engine.Selector{Source: engine.CommittedConfig}); (err != nil) != lost || lost && (!errors.As(err, &e) || e.Rule != "state-lost") {
+		h.t.Errorf("%s: lost %v, and asked for what was committed: %v", what, lost, err)
+	}
 	h.unchanged(before)
 	same(h.t, what+": writes", h.kernel.Writes()-writes, 0)
 	h.stop()
 	same(h.t, what+": files changed", changed(files, h.files()), "[]")
+	return lost
 }
 
 func changed(a, b map[string][]byte) []string {

@@ -3182,7 +3182,10 @@ type GetStatusResponse struct {
 	LeftAlone []string `protobuf:"bytes,21,rep,name=left_alone,json=leftAlone,proto3" json:"left_alone,omitempty"`
 	// The API on the network; absent where the agent has none. What keeps it from
 	// working is in degraded.
-	Remote        *Remote `protobuf:"bytes,30,opt,name=remote,proto3" json:"remote,omitempty"`
+	Remote *Remote `protobuf:"bytes,30,opt,name=remote,proto3" json:"remote,omitempty"`
+	// Nothing is known of what was staged, running and committed, and the revisions above
+	// are 0, for the reason in degraded. Commits that can be read are in ListRevisions.
+	StateLost     bool `protobuf:"varint,31,opt,name=state_lost,json=stateLost,proto3" json:"state_lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3313,6 +3316,13 @@ func (x *GetStatusResponse) GetRemote() *Remote {
 		return x.Remote
 	}
 	return nil
+}
+
+func (x *GetStatusResponse) GetStateLost() bool {
+	if x != nil {
+		return x.StateLost
+	}
+	return false
 }
 
 // Remote is the API on the network: TLS 1.3, with certificates on both sides.
@@ -3684,7 +3694,7 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12\x18\n" +
 	"\acomment\x18\x04 \x01(\tR\acomment\"\x12\n" +
-	"\x10GetStatusRequest\"\xd4\x04\n" +
+	"\x10GetStatusRequest\"\xf3\x04\n" +
 	"\x11GetStatusResponse\x12'\n" +
 	"\x0fstaged_revision\x18\x01 \x01(\x03R\x0estagedRevision\x12%\n" +
 	"\x0estaged_changes\x18\x02 \x01(\bR\rstagedChanges\x12-\n" +
@@ -3703,7 +3713,9 @@ const file_hostnic_v1_net_config_proto_rawDesc = "" +
 	"\fdrift_policy\x18\x14 \x01(\tR\vdriftPolicy\x12\x1d\n" +
 	"\n" +
 	"left_alone\x18\x15 \x03(\tR\tleftAlone\x12*\n" +
-	"\x06remote\x18\x1e \x01(\v2\x12.hostnic.v1.RemoteR\x06remote\"\xaf\x01\n" +
+	"\x06remote\x18\x1e \x01(\v2\x12.hostnic.v1.RemoteR\x06remote\x12\x1d\n" +
+	"\n" +
+	"state_lost\x18\x1f \x01(\bR\tstateLost\"\xaf\x01\n" +
 	"\x06Remote\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x12 \n" +
 	"\vconnections\x18\x02 \x01(\x05R\vconnections\x12\x18\n" +
