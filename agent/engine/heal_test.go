@@ -257,3 +257,32 @@ func TestHealInWindow(t *testing.T) {
 		}
 	})
 }
+
+// A confirmation stores what was applied, whatever has become of the host since; but it
+// says so.
+func TestConfirmationTellsOfDrift(t *testing.T) {
+	inRig(t, reports, func(r *rig) {
+		r.stage("host_nics: [{name: eth2, mtu: 1400}]")
+		confirm := func(change func()) engine.Operation {
+			t.Helper()
+			if op, err := r.Do(r.t.Context(), engine.Request{Kind: engine.Apply, RevertAfter: time.Hour}, nil); err != nil || op.State != engine.Done {
+				t.Fatal(err, op.Err)
+			}
+			change()
+			time.Sleep(5 * time.Second)
+			op, err := r.Do(r.t.Context(), engine.Request{Kind: engine.Commit}, nil)
+			if err != nil || op.State != engine.Done {
+				t.Fatal(err, op.Err)
+			}
+			return op
+		}
+		if op := confirm(func() {}); len(op.Warnings) != 0 {
+			t.Errorf("warnings %v", op.Warnings)
+		}
+		r.stage("host_nics: [{name: eth2, mtu: 1300}]")
+		op := confirm(func() { r.hand("eth2", plan.Op{Action: plan.LinkSet, MTU: 1500}) })
+		if len(op.Warnings) != 1 || op.Warnings[0].Path != "host_nics[eth2].mtu" || op.Warnings[0].Found != "1500" || r.mtu("eth2") != 1500 {
+			t.Errorf("warnings %v, MTU %d", op.Warnings, r.mtu("eth2"))
+		}
+	})
+}

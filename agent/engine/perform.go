@@ -24,6 +24,7 @@ func (e *Engine) perform(ctx context.Context, t *tracked) Operation {
 		return op
 	case e.window != nil: // a commit that confirms
 		e.arm(max(e.window.journal.Deadline, e.Clock()+applyLimit))
+		op.Warnings = e.differences()
 		err = e.store(t, &op)
 	default:
 		err = e.advance(ctx, t, &op)
@@ -276,6 +277,22 @@ func (e *Engine) undo(ctx context.Context, t *tracked, op *Operation, rep conver
 	e.degrade(errors.Join(e.closeWindow()))
 	t.step("rolling-back", "the host is as it was before")
 	return cause
+}
+
+// mostDifferences is how many of them a confirmation tells.
+const mostDifferences = 8
+
+// differences are warnings of how the host differs by now from the change that is
+// confirmed: that is stored as it was applied, and the host is left as it is.
+func (e *Engine) differences() (out netcfg.Problems) {
+	for i, d := range e.drift {
+		if i == mostDifferences {
+			break
+		}
+		out = append(out, netcfg.Problem{Path: d.Field, Rule: "drift", Found: d.Actual, Allowed: d.Wanted,
+			Message: "the host has been changed since the apply; what was applied is stored, and agentctl apply brings it back"})
+	}
+	return out
 }
 
 // store makes what is running a revision, and with that confirms it.
