@@ -114,3 +114,14 @@ func TestStuckAgent(t *testing.T) {
 		t.Errorf("got exit code %d\nerr: %s", got.code, got.errOut)
 	}
 }
+
+func TestTransportError(t *testing.T) {
+	for message, want := range map[string]string{
+		`connection error: desc = "transport: authentication handshake failed: EOF"`:                                             "authentication handshake failed: EOF",
+		`connection error: desc = "error reading server preface: raw-read unix @->/run/x.new: use of closed network connection"`: "it takes the connection, and says nothing",
+	} {
+		if got := transportError(message); got != want {
+			t.Errorf("%s: got %s", message, got)
+		}
+	}
+}

@@ -106,5 +106,8 @@ func transportError(message string) string {
 			message = strings.Trim(rest, `"`)
 		}
 	}
+	if strings.HasPrefix(message, "error reading server preface: ") { // of HTTP/2, which only the wire knows
+		return "it takes the connection, and says nothing"
+	}
 	return message
 }
