@@ -41,6 +41,9 @@ It is what holds back network-online.target at boot (hostnic-wait-online.service
 		ValidArgsFunction: g.completeNics(-1, anyNic),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.nics = args
+			if cmd.Flags().Changed("timeout") && !cmd.Flags().Changed("wait") { // the same, to who knows other tools
+				o.wait = o.timeout
+			}
 			if o.wait <= 0 {
 				return &usageError{what: "--wait must be longer than nothing, such as 2m", command: cmd}
 			}
