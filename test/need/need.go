@@ -47,6 +47,7 @@ const (
 	Dnsmasq Feature = "dnsmasq"
 	Kea     Feature = "kea"
 	Kea6    Feature = "kea6"
+	Radvd   Feature = "radvd" // a router
 
 	// Other managers of links, with the bus by which they are talked to.
 	Networkd       Feature = "networkd"
@@ -141,6 +142,7 @@ var probes = map[Feature]func() error{
 	Dnsmasq: sync.OnceValue(func() error { return there(DnsmasqPath()) }),
 	Kea:     sync.OnceValue(func() error { return there(KeaPath()) }),
 	Kea6:    sync.OnceValue(func() error { return there(Kea6Path()) }),
+	Radvd:   sync.OnceValue(func() error { return there(RadvdPath()) }),
 
 	Networkd: sync.OnceValue(func() error {
 		if err := there(NetworkdPath()); err != nil {

@@ -167,6 +167,9 @@ func KeaPath() string { return unpacked("kea", "/usr/sbin/kea-dhcp4") }
 // Kea6Path is Kea's server for DHCPv6, when Kea6 is there, as KeaPath.
 func Kea6Path() string { return unpacked("kea6", "/usr/sbin/kea-dhcp6") }
 
+// RadvdPath is radvd, when Radvd is there.
+func RadvdPath() string { return unpacked("radvd", "/usr/sbin/radvd") }
+
 // NetworkdPath is systemd-networkd, when Networkd is there.
 func NetworkdPath() string { return "/usr/lib/systemd/systemd-networkd" }
 

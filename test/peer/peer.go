@@ -65,6 +65,12 @@ func (s *Server) Stop() {
 	<-s.done
 }
 
+// End asks it to end, and waits until it has.
+func (s *Server) End() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	<-s.done
+}
+
 // Pause makes it fall silent, until Resume.
 func (s *Server) Pause() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
 
