@@ -33,12 +33,19 @@ func (r *resolver) dns() {
 			r.out.Memory.Resolver = found
 		}
 		r.out.Resolver, r.out.ownsResolver = r.resolverOf(wanted, found), true
-	case found != nil && now.Kept() && now.Keeper == "":
-		r.out.Resolver = found
+	case now.Kept() && now.Keeper == "":
+		r.out.Resolver = r.givenBack(found)
 	}
-	if r.Before != nil && r.Before.Resolver != nil && !r.Before.Resolver.Kept() && now.Kept() {
-		r.out.Resolver = r.Before.Resolver
+}
+
+// givenBack is what the file is to be when it is the agent's no more: on a way back what
+// it was before the operation, if the agent could see that and had not written it, else
+// as it was found.
+func (r *resolver) givenBack(found *state.Resolver) *state.Resolver {
+	if r.Before != nil && r.Before.Resolver != nil && !r.Before.Resolver.Kept() && r.Before.Resolver.Keeper == "" {
+		return r.Before.Resolver
 	}
+	return found
 }
 
 // foundNow is the file that is taken over. One that the agent has written, which

@@ -113,3 +113,35 @@ func TestEveryActionHasAWord(t *testing.T) {
 		}
 	}
 }
+
+// A way back to a configuration with dns ends there, whatever somebody had written before
+// the operation that is taken back: two answers in turn would never be reached.
+func TestResolverWayBackIsReached(t *testing.T) {
+	h := newTenant(t)
+	found, theirs := state.Resolver{Content: "nameserver 192.0.2.200\n"}, state.Resolver{Content: "nameserver 203.0.113.1\n"}
+	with := config(t, netcfg.Config{}, "dns: {servers: [192.0.2.53]}")
+	link := state.Resolver{Keeper: "is a link"}
+	for _, c := range []struct {
+		what   string
+		config netcfg.Config
+		before state.Resolver
+		want   string
+	}{
+		{"hand-written", with, theirs, "nameserver 192.0.2.53"},
+		{"a link, which it was then", with, link, "nameserver 192.0.2.53"},
+		{"a link, and no dns", netcfg.Config{}, link, "nameserver 192.0.2.200"},
+	} {
+		s := resolving(h, state.Resolver{Content: state.ResolverHead + "nameserver 192.0.2.1\n"})
+		in := plan.Input{Config: c.config, Snapshot: s, Memory: plan.Memory{Resolver: &found}, Before: &state.Snapshot{Resolver: &c.before}, Lenient: true}
+		for range 2 {
+			intent, problems := plan.Resolve(in)
+			if problems != nil {
+				t.Fatal(problems)
+			}
+			in.Snapshot = plan.Project(in.Snapshot, plan.Build(intent, in.Snapshot).Ops())
+			if got := in.Snapshot.Resolver.String(); got != c.want {
+				t.Errorf("%s: got %s, want %s", c.what, got, c.want)
+			}
+		}
+	}
+}
