@@ -33,6 +33,9 @@ func (r *resolver) dns() {
 			r.out.Memory.Resolver = found
 		}
 		r.out.Resolver, r.out.ownsResolver = r.resolverOf(wanted, found), true
+	case found != nil && now.Kept() && now.Keeper != "": // not to be had just now
+		r.wait("dns", now.Path+" is to be as it was found, and "+now.Keeper)
+		r.out.ownsResolver = true
 	case now.Kept() && now.Keeper == "":
 		r.out.Resolver = r.givenBack(found)
 	}

@@ -94,6 +94,12 @@ func TestResolverTakenAndGivenBack(t *testing.T) {
 	if problems != nil || intent.Resolver != nil || len(intent.Waiting) != 1 || intent.Waiting[0].Reason != "/etc/resolv.conf is kept" || !intent.Settled().Resolver.Same(&found) {
 		t.Errorf("kept by somebody since: %v, file %v, waiting %v, remembered %v", problems, intent.Resolver, intent.Waiting, intent.Settled().Resolver)
 	}
+	// The agent's own cannot be written by now: it is given back when it can.
+	kept = plan.Input{Snapshot: resolving(h, state.Resolver{Content: ours.Content, Keeper: "cannot be written"}), Memory: memory}
+	intent, problems = plan.Resolve(kept)
+	if problems != nil || intent.Resolver != nil || len(intent.Waiting) != 1 || !strings.HasSuffix(intent.Waiting[0].Reason, "cannot be written") || !intent.Settled().Resolver.Same(&found) {
+		t.Errorf("not writable: %v, file %v, waiting %v, remembered %v", problems, intent.Resolver, intent.Waiting, intent.Settled().Resolver)
+	}
 	if union := (plan.Memory{}).Union(memory); !union.Resolver.Same(&found) {
 		t.Errorf("union: %+v", union.Resolver)
 	}
