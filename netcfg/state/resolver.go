@@ -1,6 +1,10 @@
 package state
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
 
 // Resolver is the file by which the programs of a host find DNS servers, resolv.conf(5).
 type Resolver struct {
@@ -36,4 +40,36 @@ func (r *Resolver) String() string {
 		return "no servers"
 	}
 	return strings.Join(words, ", ")
+}
+
+// stored is a Resolver as records have it: JSON is text, and a file may be something else.
+type stored struct {
+	Path    string
+	Content string
+	// Bytes are the content that is no UTF-8.
+	Bytes  []byte `json:",omitempty"`
+	Absent bool
+	Keeper string
+}
+
+// MarshalJSON keeps the content byte for byte.
+func (r *Resolver) MarshalJSON() ([]byte, error) {
+	s := stored{Path: r.Path, Content: r.Content, Absent: r.Absent, Keeper: r.Keeper}
+	if !utf8.ValidString(r.Content) {
+		s.Content, s.Bytes = "", []byte(r.Content)
+	}
+	return json.Marshal(s)
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON.
+func (r *Resolver) UnmarshalJSON(data []byte) error {
+	var s stored
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	*r = Resolver{Path: s.Path, Content: s.Content, Absent: s.Absent, Keeper: s.Keeper}
+	if len(s.Bytes) > 0 {
+		r.Content = string(s.Bytes)
+	}
+	return nil
 }
