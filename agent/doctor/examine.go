@@ -101,7 +101,11 @@ func (e *examiner) agent() {
 		e.found(Finding{Rule: "degraded", Weight: Error, What: "the agent cannot do all of its work", Evidence: []string{d}, Do: "agentctl status"})
 	}
 	for _, w := range e.Waiting {
-		e.found(Finding{Rule: "waiting", Weight: Warning, Nic: w.Nic, What: "it waits for something before it can be as configured", Evidence: []string{w.Reason}, Do: "agentctl show " + w.Nic})
+		do := "agentctl show " + w.Nic
+		if w.Nic == "dns" { // the resolver's file, whose reason says what to do
+			do = "agentctl status"
+		}
+		e.found(Finding{Rule: "waiting", Weight: Warning, Nic: w.Nic, What: "it waits for something before it can be as configured", Evidence: []string{w.Reason}, Do: do})
 	}
 	if e.Uncommitted && !e.Pending {
 		e.found(Finding{Rule: "uncommitted", Weight: Note, What: "what is running is not committed: a reboot loses it", Do: "agentctl commit"})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,12 +47,16 @@ func (d *damping) fights(now time.Duration, drift []plan.Drift) []string {
 	return out
 }
 
+// called is the name of what is fought over, to be told: the empty one is no link's, but
+// the resolver's file.
+func called(link string) string { return cmp.Or(link, "dns") }
+
 func alarm(link string, d plan.Drift, refusal string) string {
 	what, next := fmt.Sprintf("it was set right %d times within %s and did not stay so", mostCorrections, correctionWindow), "find out who changes it, and then agentctl apply"
 	if refusal != "" {
 		what, next = fmt.Sprintf("it could not be set right in %d tries (%s)", mostCorrections, refusal), "agentctl apply tries again"
 	}
-	return fmt.Sprintf("%s is left alone, and not healed any more: %s; %s should be %q, is %q: %s", link, what, d.Field, d.Wanted, d.Actual, next)
+	return fmt.Sprintf("%s is left alone, and not healed any more: %s; %s should be %q, is %q: %s", called(link), what, d.Field, d.Wanted, d.Actual, next)
 }
 
 // corrected counts one correction of each of the links, with the kernel's words where
@@ -87,11 +92,18 @@ func (d *damping) leave() map[string]bool {
 }
 
 // leftAlone are their names, and alarms what to tell of them, in order.
-func (d *damping) leftAlone() []string { return slices.Sorted(maps.Keys(d.lost)) }
+func (d *damping) leftAlone() []string {
+	var out []string
+	for link := range d.lost {
+		out = append(out, called(link))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
 
 func (d *damping) alarms() []string {
 	var out []string
-	for _, link := range d.leftAlone() {
+	for _, link := range slices.Sorted(maps.Keys(d.lost)) {
 		out = append(out, d.lost[link])
 	}
 	return out

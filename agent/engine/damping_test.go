@@ -114,3 +114,17 @@ func TestStack(t *testing.T) {
 		}
 	}
 }
+
+// The resolver's file is no link's, and is told of all the same.
+func TestDampingOfTheResolver(t *testing.T) {
+	var d damping
+	for i := range mostCorrections {
+		d.corrected(time.Duration(i), map[string]string{"": ""})
+	}
+	if got := d.fights(10, drifting("dns")); len(got) != 1 || !strings.HasPrefix(got[0], "dns is left alone") {
+		t.Errorf("fights %q", got)
+	}
+	if got := d.leftAlone(); !slices.Equal(got, []string{"dns"}) || !d.leave()[""] || len(d.alarms()) != 1 {
+		t.Errorf("left alone %q, leave %v, alarms %q", got, d.leave(), d.alarms())
+	}
+}

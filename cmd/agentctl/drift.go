@@ -53,7 +53,7 @@ func statusDrift(status *hostnicv1.GetStatusResponse) []string {
 
 func leftAlone(status *hostnicv1.GetStatusResponse, d *hostnicv1.Drift) bool {
 	for _, name := range status.GetLeftAlone() {
-		if strings.HasPrefix(d.GetField(), "host_nics["+name+"]") {
+		if field := d.GetField(); field == name || strings.HasPrefix(field, "host_nics["+name+"]") {
 			return true
 		}
 	}
