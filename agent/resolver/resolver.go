@@ -167,12 +167,16 @@ func linked(path, to string) string {
 // unwritable says why a file cannot be changed, or a folder have a new one; empty if it
 // can.
 func unwritable(path string) string {
-	err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
+	// Without AT_EACCESS, for which the library would guess by the mode where the kernel says
+	// EPERM. Nobody runs this under another real user.
+	err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, 0)
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, unix.EROFS):
 		return "cannot be written (" + err.Error() + "): where the service has been started before there was such a file, or another program has put one in its place: systemctl restart hostnicd"
+	case errors.Is(err, unix.EPERM):
+		return "cannot be written (" + err.Error() + "): somebody has forbidden it: chattr -i " + path
 	}
 	return "cannot be written: " + err.Error()
 }

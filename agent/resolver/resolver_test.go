@@ -231,12 +231,8 @@ func TestWatch(t *testing.T) {
 			}
 		}
 	}
-	for what, change := range map[string]func() error{
-		"written":  func() error { return text("nameserver 192.0.2.1\n")(h.Path) },
-		"replaced": func() error { return errors.Join(text("x")(other), os.Rename(other, h.Path)) },
-		"removed":  func() error { return os.Remove(h.Path) },
-		"ours":     func() error { return h.set(t, state.Resolver{Content: "y"}) },
-	} {
+	heard := func(what string, change func() error) {
+		t.Helper()
 		settle()
 		if err := change(); err != nil {
 			t.Fatal(err)
@@ -247,6 +243,15 @@ func TestWatch(t *testing.T) {
 			t.Errorf("%s, and nobody has told", what)
 		}
 	}
+	heard("another mode", func() error { return os.Chmod(h.Path, 0o640) }) //nolint:gosec // any other
+	for what, change := range map[string]func() error{
+		"written":  func() error { return text("nameserver 192.0.2.1\n")(h.Path) },
+		"replaced": func() error { return errors.Join(text("x")(other), os.Rename(other, h.Path)) },
+		"removed":  func() error { return os.Remove(h.Path) },
+		"ours":     func() error { return h.set(t, state.Resolver{Content: "y"}) },
+	} {
+		heard(what, change)
+	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -255,5 +260,34 @@ func TestWatch(t *testing.T) {
 		if err := (&Host{Kernel: h.Kernel, Path: path}).Watch(ctx, nil); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A file that may not be changed, as chattr +i has it, is seen to be so before anything
+// depends on it.
+func TestImmutable(t *testing.T) {
+	h := newHost(t)
+	if err := h.set(t, state.Resolver{Content: "nameserver 192.0.2.1\n"}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(h.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()        //nolint:errcheck // only read
+	const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
+	was, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, was|immutable)
+	}
+	if err != nil {
+		t.Skip("no such flag here, or not for us:", err)
+	}
+	r := h.look(t)
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, was); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(r.Keeper, "chattr -i") || h.look(t).Keeper != "" {
+		t.Errorf("immutable: %q, and then: %q", r.Keeper, h.look(t).Keeper)
 	}
 }

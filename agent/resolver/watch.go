@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed after each change of the file, whoever has made it, until ctx ends.
+// Watch calls changed after each change of the file, or of who may write it, whoever has made it, until ctx ends.
 // Where there is no folder for it, nobody changes anything.
 func (h *Host) Watch(ctx context.Context, changed func()) error {
 	if _, err := os.Stat(filepath.Dir(h.Path)); h.Path == None || errors.Is(err, os.ErrNotExist) {
@@ -25,7 +25,7 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
 	defer events.Close() //nolint:errcheck // only read
-	const changes = unix.IN_CLOSE_WRITE | unix.IN_MODIFY | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO
+	const changes = unix.IN_CLOSE_WRITE | unix.IN_MODIFY | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_ATTRIB
 	if _, err := unix.InotifyAddWatch(fd, filepath.Dir(h.Path), changes); err != nil {
 		return fmt.Errorf("watch %s: %w", filepath.Dir(h.Path), err)
 	}
