@@ -8,11 +8,12 @@ import (
 	"github.com/hostnic/hostnic/agent/engine"
 	"github.com/hostnic/hostnic/agent/server"
 	"github.com/hostnic/hostnic/netcfg"
+	"github.com/hostnic/hostnic/netcfg/state"
 )
 
 // examiner gathers what the doctor judges.
 type examiner struct {
-	eye      eye
+	look     func(context.Context) (state.Snapshot, error)
 	heard    func(link string) []netcfg.Neighbour
 	engine   *engine.Engine
 	remote   *server.Remote
@@ -21,7 +22,7 @@ type examiner struct {
 
 // Examine looks at the host now.
 func (x examiner) Examine(ctx context.Context) ([]doctor.Finding, []doctor.Skipped, error) {
-	s, err := x.eye.Snapshot(ctx)
+	s, err := x.look(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look at the host: %w", err)
 	}

@@ -159,6 +159,14 @@ func TestResolverOfOthers(t *testing.T) {
 	h.resolvesBy("nameserver 198.51.100.53", "options edns0")
 	h.handWritten()
 	h.eventually("that is drift, which nobody has asked for", func() bool { return strings.Contains(h.log(), `"field":"dns"`) })
+	if out, _ := h.Try("doctor"); !strings.Contains(out, "dns should be nameserver 198.51.100.53") {
+		t.Errorf("the doctor does not tell of drift:\n%s", out)
+	}
+	h.apply(`host_nics: [{name: eth1, mtu: 1300}]`, "--revert-after", "1s")
+	h.eventually("the way back is gone to its end", func() bool { return strings.Contains(h.run("status"), "revert done") })
+	h.resolvesBy("nameserver 198.51.100.53", "options edns0")
+	h.run("discard")
+	h.handWritten()
 	h.apply(`host_nics: [{name: eth0, boot_protocol: dhcp}]`)
 	h.leased("eth0", "192.0.2.1")
 	h.eventually("an apply has the agent write again", func() bool { return strings.Contains(h.resolvConf(), "192.0.2.53") })
@@ -175,6 +183,9 @@ func TestResolverOfOthers(t *testing.T) {
 	}
 	h.Start()
 	h.eventually("dns waits", func() bool { return strings.Contains(h.run("status"), "is a link to stub-resolv.conf") })
+	if out, _ := h.Try("doctor"); !strings.Contains(out, "is a link to stub-resolv.conf") {
+		t.Errorf("the doctor does not tell who keeps the file:\n%s", out)
+	}
 	h.leased("eth0", "192.0.2.1")
 }
 
