@@ -107,10 +107,6 @@ func kindOf(err error) plan.ErrorKind {
 	return plan.Refused
 }
 
-// mostBytes is what is read. The C library reads lines of any number, but nobody has
-// more to say than this.
-const mostBytes = 64 << 10
-
 // look reads the file, and finds out who keeps it.
 func look(path string) *state.Resolver {
 	if path == None {
@@ -130,7 +126,7 @@ func look(path string) *state.Resolver {
 		to, _ := os.Readlink(path)
 		r.Keeper = linked(path, to)
 		return r
-	case !st.Mode().IsRegular() || st.Size() > mostBytes:
+	case !st.Mode().IsRegular() || st.Size() > state.MostResolver:
 		r.Keeper = "is no file of servers, or too large for one"
 		return r
 	}
@@ -152,7 +148,7 @@ func read(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(io.LimitReader(f, mostBytes))
+	data, err := io.ReadAll(io.LimitReader(f, state.MostResolver))
 	return string(data), err
 }
 

@@ -134,7 +134,7 @@ func TestKeeper(t *testing.T) {
 		{"a link", linkTo("/nowhere"), "is a link to /nowhere"},
 		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, "is no file of servers"},
 		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is no file of servers"},
-		{"too large", text(strings.Repeat("#", mostBytes+1)), "too large"},
+		{"too large", text(strings.Repeat("#", state.MostResolver+1)), "too large"},
 		{"no folder", func(path string) error { return os.Remove(filepath.Dir(path)) }, "no such file or directory"},
 	} {
 		h := newHost(t)
@@ -274,7 +274,7 @@ func TestImmutable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()        //nolint:errcheck // only read
+	defer f.Close()
 	const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
 	was, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 	if err == nil {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,23 +23,35 @@ func (r *resolver) dns() {
 	}
 	found := r.Memory.Resolver
 	switch wanted := r.Config.DNS; {
-	case wanted != nil && now.Keeper != "" && (r.Lenient || r.Known.resolves()):
-		r.wait("dns", now.Path+" "+now.Keeper)
-		r.out.ownsResolver = found != nil
 	case wanted != nil && now.Keeper != "":
-		r.refuse(netcfg.Precondition, "dns", "dns-kept-elsewhere", "", "%s %s", now.Path, now.Keeper)
+		r.unresolved("dns-kept-elsewhere", now.Keeper)
 	case wanted != nil:
 		if found == nil {
 			found = r.foundNow()
-			r.out.Memory.Resolver = found
 		}
-		r.out.Resolver, r.out.ownsResolver = r.resolverOf(wanted, found), true
+		want := r.resolverOf(wanted, found)
+		if len(want.Content) > state.MostResolver { // which would not be read again
+			r.unresolved("dns-too-large", fmt.Sprintf("would have %d bytes, and %d are the most: have fewer servers and search domains, or take options out of it", len(want.Content), state.MostResolver))
+			return
+		}
+		r.out.Memory.Resolver = found
+		r.out.Resolver, r.out.ownsResolver = want, true
 	case found != nil && now.Kept() && now.Keeper != "": // not to be had just now
 		r.wait("dns", now.Path+" is to be as it was found, and "+now.Keeper)
 		r.out.ownsResolver = true
 	case now.Kept() && now.Keeper == "":
 		r.out.Resolver = r.givenBack(found)
 	}
+}
+
+// unresolved is dns that cannot be had: it waits where it has been in place.
+func (r *resolver) unresolved(rule, reason string) {
+	if r.Lenient || r.Known.resolves() {
+		r.wait("dns", r.Snapshot.Resolver.Path+" "+reason)
+		r.out.ownsResolver = r.Memory.Resolver != nil
+		return
+	}
+	r.refuse(netcfg.Precondition, "dns", rule, "", "%s %s", r.Snapshot.Resolver.Path, reason)
 }
 
 // givenBack is what the file is to be when it is the agent's no more: on a way back what

@@ -151,3 +151,17 @@ func TestResolverWayBackIsReached(t *testing.T) {
 		}
 	}
 }
+
+// A file that would not be read again is not written.
+func TestResolverTooLarge(t *testing.T) {
+	h := newTenant(t)
+	with := config(t, netcfg.Config{}, "dns: {servers: [192.0.2.53]}")
+	in := plan.Input{Config: with, Snapshot: resolving(h, state.Resolver{Content: "options " + strings.Repeat("x", state.MostResolver-10)})}
+	if _, problems := plan.Resolve(in); len(problems) != 1 || problems[0].Rule != "dns-too-large" {
+		t.Errorf("refused: %v", problems)
+	}
+	in.Lenient = true
+	if intent, problems := plan.Resolve(in); problems != nil || intent.Resolver != nil || len(intent.Waiting) != 1 || intent.Settled().Resolver != nil {
+		t.Errorf("%v, file %v, waiting %v", problems, intent.Resolver, intent.Waiting)
+	}
+}

@@ -16,6 +16,10 @@ type Resolver struct {
 	Keeper string
 }
 
+// MostResolver is how many bytes of such a file are read. The C library reads lines of any
+// number, but nobody has more to say than this.
+const MostResolver = 64 << 10
+
 // ResolverHead is the first line of what the agent writes there.
 const ResolverHead = "# Kept by hostnic, by the dns of its configuration (host_nic(5)): what is changed here is lost.\n"
 
