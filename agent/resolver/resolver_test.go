@@ -187,11 +187,15 @@ func TestNames(t *testing.T) {
 	}
 	ours, other := event(unix.IN_MODIFY, "resolv.conf\x00\x00"), event(unix.IN_MODIFY, ".resolv.conf.hostnic\x00")
 	for _, c := range []struct {
-		events []byte
-		want   bool
-	}{{nil, false}, {ours, true}, {other, false}, {slices.Concat(other, ours), true}, {slices.Concat(other, other), false}, {event(unix.IN_Q_OVERFLOW, ""), true}, {ours[:20], true}, {ours[:7], false}} {
-		if got := names(c.events, "resolv.conf"); got != c.want {
-			t.Errorf("%q: %v", c.events, got)
+		events      []byte
+		named, gone bool
+	}{
+		{nil, false, false}, {ours, true, false}, {other, false, false}, {slices.Concat(other, ours), true, false}, {slices.Concat(other, other), false, false},
+		{event(unix.IN_Q_OVERFLOW, ""), true, false}, {ours[:20], true, false}, {ours[:7], false, false},
+		{slices.Concat(ours, event(unix.IN_IGNORED, "")), true, true}, {event(unix.IN_MOVE_SELF, ""), false, true},
+	} {
+		if named, gone := names(c.events, "resolv.conf"); named != c.named || gone != c.gone {
+			t.Errorf("%q: %v, %v", c.events, named, gone)
 		}
 	}
 }
@@ -260,6 +264,48 @@ func TestWatch(t *testing.T) {
 		if err := (&Host{Kernel: h.Kernel, Path: path}).Watch(ctx, nil); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A folder that comes, goes, or makes room for another is watched all the same.
+func TestWatchFolder(t *testing.T) {
+	h := newHost(t)
+	folder := filepath.Join(filepath.Dir(h.Path), "netns")
+	h.Path = filepath.Join(folder, "resolv.conf")
+	told := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- h.Watch(ctx, func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	for i, gone := range []func() error{
+		func() error { return nil },
+		func() error { return os.RemoveAll(folder) },
+		func() error { return os.Rename(folder, folder+".old") },
+	} {
+		if err := errors.Join(gone(), os.Mkdir(folder, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		// What is written before the folder is watched is told of when it is.
+		for range 2 {
+			if err := os.WriteFile(h.Path, []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-told:
+			case <-time.After(time.Minute):
+				t.Fatalf("folder %d, and nobody has told", i)
+			}
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
