@@ -77,5 +77,24 @@ func (s *Server) Pause() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
 // Resume undoes Pause. What has come meanwhile is answered now.
 func (s *Server) Resume() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 
-// Count is how often the server has logged the text: of dnsmasq "DHCPACK(".
-func (s *Server) Count(text string) int { return strings.Count(s.Log.String(), text) }
+// quiet is how long the log has to stand still to be counted in, and mostWaits how often
+// that is waited for.
+const (
+	quiet     = 50 * time.Millisecond
+	mostWaits = 20
+)
+
+// Count is how often the server has logged the text: of dnsmasq "DHCPACK(". A server
+// answers first and logs then, so that what has just been heard of it is waited for.
+func (s *Server) Count(text string) int {
+	log := s.Log.String()
+	for range mostWaits {
+		time.Sleep(quiet)
+		now := s.Log.String()
+		if now == log {
+			break
+		}
+		log = now
+	}
+	return strings.Count(log, text)
+}
