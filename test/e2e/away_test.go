@@ -54,7 +54,8 @@ func (h *host) applyHalfway() (client *exec.Cmd, ended func() (out string, code 
 	}
 }
 
-const lots = 300
+// lots are so many that whoever looks for the first of them gets his turn before the last.
+const lots = 1000
 
 // The client is killed in the middle of a long apply: that goes on, and its result is
 // there when somebody asks.
