@@ -117,9 +117,6 @@ func DefaultConfig() Config {
 	}
 }
 
-// noResolver is what ResolvConf says where there is no such file.
-const noResolver = resolver.None
-
 // resolvConf is the file that goes with the network namespace.
 func (c *Config) resolvConf() string {
 	switch {
@@ -130,7 +127,7 @@ func (c *Config) resolvConf() string {
 	case !strings.Contains(c.Netns, "/"):
 		return filepath.Join("/etc/netns", c.Netns, "resolv.conf")
 	}
-	return noResolver
+	return resolver.None
 }
 
 // ReadConfig reads a settings file over the defaults. A key that does not exist is
@@ -188,8 +185,8 @@ func (c Config) check() error {
 		return fmt.Errorf("dhcp.host_name %q is not a host name: letters, digits and hyphens in labels of 63 at most, %d in all", c.DHCP.HostName, mostHostName)
 	case c.ProbeLimit < shortestProbes || c.ProbeLimit > longestProbes:
 		return fmt.Errorf("probe_limit %s is not from %s to %s", c.ProbeLimit, shortestProbes, longestProbes)
-	case c.ResolvConf != "" && c.ResolvConf != noResolver && !filepath.IsAbs(c.ResolvConf):
-		return fmt.Errorf("resolv_conf %q is neither an absolute path nor %s", c.ResolvConf, noResolver)
+	case c.ResolvConf != "" && c.ResolvConf != resolver.None && !filepath.IsAbs(c.ResolvConf):
+		return fmt.Errorf("resolv_conf %q is neither an absolute path nor %s", c.ResolvConf, resolver.None)
 	case c.StateDir == "":
 		return errors.New("state_dir is empty")
 	case c.Socket == "":

@@ -122,6 +122,10 @@ type Route struct {
 	Table  *int   `json:"table,omitempty"`
 }
 
+// DNSPath is where DNS stands in a configuration. It is also what the resolver's file is
+// called where others are NICs.
+const DNSPath = "dns"
+
 // DNS is what the system resolver is to use.
 type DNS struct {
 	// Servers and Search go before what leases tell.

@@ -102,7 +102,7 @@ func (e *examiner) agent() {
 	}
 	for _, w := range e.Waiting {
 		do := "agentctl show " + w.Nic
-		if w.Nic == "dns" { // the resolver's file, whose reason says what to do
+		if w.Nic == netcfg.DNSPath { // the resolver's file, whose reason says what to do
 			do = "agentctl status"
 		}
 		e.found(Finding{Rule: "waiting", Weight: Warning, Nic: w.Nic, What: "it waits for something before it can be as configured", Evidence: []string{w.Reason}, Do: do})

@@ -49,7 +49,7 @@ func (d *damping) fights(now time.Duration, drift []plan.Drift) []string {
 
 // called is the name of what is fought over, to be told: the empty one is no link's, but
 // the resolver's file.
-func called(link string) string { return cmp.Or(link, "dns") }
+func called(link string) string { return cmp.Or(link, netcfg.DNSPath) }
 
 func alarm(link string, d plan.Drift, refusal string) string {
 	what, next := fmt.Sprintf("it was set right %d times within %s and did not stay so", mostCorrections, correctionWindow), "find out who changes it, and then agentctl apply"

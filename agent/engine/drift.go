@@ -92,7 +92,7 @@ func (e *Engine) meet(ctx context.Context, arrived []string, drift []plan.Drift,
 		concerned := stack(e.running, arrived)
 		// The servers of leases go where the agent has written; what somebody else has
 		// written there stays.
-		concerned[""] = e.resolverUntouched(s) || slices.Contains(arrived, "dns")
+		concerned[""] = e.resolverUntouched(s) || slices.Contains(arrived, netcfg.DNSPath)
 		for _, d := range drift {
 			if name, _ := netcfg.NicOf(d.Field); !concerned[name] {
 				target.Leave[name] = true

@@ -285,10 +285,7 @@ const mostDifferences = 8
 // differences are warnings of how the host differs by now from the change that is
 // confirmed: that is stored as it was applied, and the host is left as it is.
 func (e *Engine) differences() (out netcfg.Problems) {
-	for i, d := range e.drift {
-		if i == mostDifferences {
-			break
-		}
+	for _, d := range e.drift[:min(len(e.drift), mostDifferences)] {
 		out = append(out, netcfg.Problem{Path: d.Field, Rule: "drift", Found: d.Actual, Allowed: d.Wanted,
 			Message: "the host has been changed since the apply; what was applied is stored, and agentctl apply brings it back"})
 	}

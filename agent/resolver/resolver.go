@@ -16,14 +16,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hostnic/hostnic/netcfg/converge"
 	"github.com/hostnic/hostnic/netcfg/plan"
 	"github.com/hostnic/hostnic/netcfg/state"
 )
 
-// Kernel is the door to a network namespace.
+// Kernel is the door to a network namespace, and the count of what went through it.
 type Kernel interface {
-	Snapshot(ctx context.Context) (state.Snapshot, error)
-	Apply(ctx context.Context, ops []plan.Op) error
+	converge.Kernel
 	Writes() uint64
 }
 

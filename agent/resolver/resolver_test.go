@@ -200,20 +200,30 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Whoever changes the file, and however, it is told.
-func TestWatch(t *testing.T) {
-	h := newHost(t)
-	told := make(chan struct{}, 1)
+// watched has the file watched until end, with a token in told for changes.
+func (h *Host) watched(t *testing.T) (ctx context.Context, told <-chan struct{}, end func()) {
+	tokens, ended := make(chan struct{}, 1), make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
 	go func() {
 		ended <- h.Watch(ctx, func() {
 			select {
-			case told <- struct{}{}:
+			case tokens <- struct{}{}:
 			default:
 			}
 		})
 	}()
+	return ctx, tokens, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Whoever changes the file, and however, it is told.
+func TestWatch(t *testing.T) {
+	h := newHost(t)
+	ctx, told, end := h.watched(t)
 	other := filepath.Join(filepath.Dir(h.Path), "resolv.con")
 	// It listens once it has told of something.
 	for listens := false; !listens; {
@@ -256,10 +266,7 @@ func TestWatch(t *testing.T) {
 	} {
 		heard(what, change)
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	end()
 	for _, path := range []string{"/nowhere/resolv.conf", None} {
 		if err := (&Host{Kernel: h.Kernel, Path: path}).Watch(ctx, nil); err != nil {
 			t.Errorf("%s: %v", path, err)
@@ -272,17 +279,7 @@ func TestWatchFolder(t *testing.T) {
 	h := newHost(t)
 	folder := filepath.Join(filepath.Dir(h.Path), "netns")
 	h.Path = filepath.Join(folder, "resolv.conf")
-	told := make(chan struct{}, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() {
-		ended <- h.Watch(ctx, func() {
-			select {
-			case told <- struct{}{}:
-			default:
-			}
-		})
-	}()
+	_, told, end := h.watched(t)
 	for i, gone := range []func() error{
 		func() error { return nil },
 		func() error { return os.RemoveAll(folder) },
@@ -307,10 +304,7 @@ func TestWatchFolder(t *testing.T) {
 			}
 		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	end()
 }
 
 // A file that may not be changed, as chattr +i has it, is seen to be so before anything

@@ -37,7 +37,7 @@ func (r *resolver) dns() {
 		r.out.Memory.Resolver = found
 		r.out.Resolver, r.out.ownsResolver = want, true
 	case found != nil && now.Kept() && now.Keeper != "": // not to be had just now
-		r.wait("dns", now.Path+" is to be as it was found, and "+now.Keeper)
+		r.wait(netcfg.DNSPath, now.Path+" is to be as it was found, and "+now.Keeper)
 		r.out.ownsResolver = true
 	case now.Kept() && now.Keeper == "":
 		r.out.Resolver = r.givenBack(found)
@@ -47,11 +47,11 @@ func (r *resolver) dns() {
 // unresolved is dns that cannot be had: it waits where it has been in place.
 func (r *resolver) unresolved(rule, reason string) {
 	if r.Lenient || r.Known.resolves() {
-		r.wait("dns", r.Snapshot.Resolver.Path+" "+reason)
+		r.wait(netcfg.DNSPath, r.Snapshot.Resolver.Path+" "+reason)
 		r.out.ownsResolver = r.Memory.Resolver != nil
 		return
 	}
-	r.refuse(netcfg.Precondition, "dns", rule, "", "%s %s", r.Snapshot.Resolver.Path, reason)
+	r.refuse(netcfg.Precondition, netcfg.DNSPath, rule, "", "%s %s", r.Snapshot.Resolver.Path, reason)
 }
 
 // givenBack is what the file is to be when it is the agent's no more: on a way back what
@@ -154,7 +154,7 @@ func (c *checker) dns(in Intent) {
 	if want == nil || now == nil || want.Same(now) {
 		return
 	}
-	d := Drift{Field: "dns", Wanted: want.String(), Actual: now.String()}
+	d := Drift{Field: netcfg.DNSPath, Wanted: want.String(), Actual: now.String()}
 	if d.Wanted == d.Actual {
 		d.Actual += ", in other words"
 	}

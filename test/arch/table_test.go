@@ -84,7 +84,7 @@ var table = []rule{
 		theirs: []string{sys, "github.com/insomniacslk/dhcp/..."},
 		why:    "as agent/dhcp, for IPv6",
 	}, {
-		pkg: "agent/resolver", ours: []string{"netcfg/plan", "netcfg/state"}, theirs: []string{sys},
+		pkg: "agent/resolver", ours: []string{"netcfg/converge", "netcfg/plan", "netcfg/state"}, theirs: []string{sys},
 		why: "the only door to the file of DNS servers",
 	}, {
 		pkg: "agent/probe",
